@@ -134,12 +134,16 @@ class Engine:
         if settings.do_sample:
             torch.manual_seed(self._seed + sum(map(sum, ids)) % 2**31)
         with torch.inference_mode():
-            written = self._model.generate(
-                input_ids=padded,
-                attention_mask=mask,
-                generation_config=settings,
-                logits_processor=[self._constrainer.processor(grammars, width)] if grammars else None,
-            )
+            try:
+                written = self._model.generate(
+                    input_ids=padded,
+                    attention_mask=mask,
+                    generation_config=settings,
+                    logits_processor=[self._constrainer.processor(grammars, width)] if grammars else None,
+                )
+            except ValueError as error:
+                reason = " ".join(str(error).split())
+                raise ConfigError(f"decode: transformers does not take these settings: {reason}") from error
         return [self._completion(row) for row in written[:, width:].tolist()]
 
     def _completion(self, row: list[int]) -> Completion:
@@ -168,6 +172,9 @@ def _settings(config: DecodeConfig, model: PreTrainedModel, tokenizer: PreTraine
                 f"decode.{key} is a key neither of ttmarkers nor of transformers' GenerationConfig: "
                 f"{did_you_mean(key, known | ours)}"
             )
+    for key in ("num_beams", "num_return_sequences"):
+        if given.get(key, 1) != 1:
+            raise ConfigError(f"decode.{key} = {given[key]} is not supported yet: leave it out")
     if given.get("temperature") == 0:
         given.pop("temperature")  # the limit of sampling, which transformers does not take as a number
         given["do_sample"] = False

@@ -77,6 +77,8 @@ class Scored:
 def load_task(name: str, registry: Registry[TaskComponent], config: Config) -> Task:
     """Make a task with the options that the config gives it."""
     component = registry.get(name, where="--task")
+    for other in config.evaluate.options:
+        registry.get(other, where="evaluate.options")
     task = build(component, config.evaluate.options.get(name, {}), where=f"evaluate.options.{name}")
     if not isinstance(task, Task):
         raise ConfigError(f"task {component.name!r} lacks a method of ttmarkers.protocols.Task")

@@ -88,7 +88,7 @@ class Plugins:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._records: dict[str, PluginRecord] = {}
-        self._loaded: dict[str, Any] = {}
+        self._offers: dict[str, dict[str, list[Any]]] = {}
 
     @property
     def records(self) -> list[PluginRecord]:
@@ -107,21 +107,22 @@ class Plugins:
         )
 
     def load(self, candidate: Candidate) -> None:
-        """Import and register one plugin; an error of any kind is kept in its record."""
+        """Import and register one plugin and call its hooks; an error of any kind is kept in its record.
+
+        The hooks are called now, and not when their components are asked for, so that a plugin is whole or failed
+        whatever is asked first.
+        """
         key = self._key(candidate)
         record = PluginRecord(candidate.name, candidate.distribution, candidate.version)
         start = time.perf_counter()
         try:
             module = importlib.import_module(candidate.module)
             self.register(key, module)
-        except (KeyboardInterrupt, SystemExit) as stop:
-            if isinstance(stop, KeyboardInterrupt):
-                raise
-            self._fail(key, record, stop)
-        except Exception as error:
+            offers = {hook: self._call(hook, wanted, module) for hook, wanted in _kinds().items()}
+        except (Exception, SystemExit) as error:
             self._fail(key, record, error)
         else:
-            self._loaded[key] = module
+            self._offers[key] = offers
             hooks = tuple(sorted(caller.name for caller in self._manager.get_hookcallers(module) or []))
             self._records[key] = replace(record, hooks=hooks, seconds=time.perf_counter() - start)
 
@@ -143,57 +144,54 @@ class Plugins:
 
     def marker_types(self) -> Registry[MarkerType]:
         """Return all marker types."""
-        return self._collect("ttm_marker_types", "marker", MarkerType)
+        return self._collect("ttm_marker_types", "marker")
 
     def extractors(self) -> Registry[ExtractorComponent]:
         """Return all extractors."""
-        return self._collect("ttm_extractors", "extractor", ExtractorComponent)
+        return self._collect("ttm_extractors", "extractor")
 
     def templates(self) -> Registry[TemplateComponent]:
         """Return all block templates."""
-        return self._collect("ttm_templates", "template", TemplateComponent)
+        return self._collect("ttm_templates", "template")
 
     def strategies(self) -> Registry[StrategyComponent]:
         """Return all training strategies."""
-        return self._collect("ttm_training_strategies", "strategy", StrategyComponent)
+        return self._collect("ttm_training_strategies", "strategy")
 
     def policies(self) -> Registry[PolicyComponent]:
         """Return all decoding policies."""
-        return self._collect("ttm_decoding_policies", "policy", PolicyComponent)
+        return self._collect("ttm_decoding_policies", "policy")
 
     def tasks(self) -> Registry[TaskComponent]:
         """Return all evaluation tasks."""
-        return self._collect("ttm_tasks", "task", TaskComponent)
+        return self._collect("ttm_tasks", "task")
 
     def commands(self) -> Registry[Any]:
         """Return the `click.Command` objects that plugins add to ``ttm``."""
-        import click
+        return self._collect("ttm_commands", "command")
 
-        return self._collect("ttm_commands", "command", click.Command)
-
-    def _collect(self, hook: str, kind: str, wanted: type[Any]) -> Registry[Any]:
+    def _collect(self, hook: str, kind: str) -> Registry[Any]:
         entries: list[Entry[Any]] = []
-        for key, module in list(self._loaded.items()):
-            try:
-                found = list(self._call(hook, module))
-                for item in found:
-                    if not isinstance(item, wanted):
-                        raise TypeError(f"{hook} yields {wanted.__name__}, not {type(item).__name__}")
-            except (Exception, SystemExit) as error:
-                self._fail(key, self._records[key], error)
-                continue
-            entries.extend(Entry(item, self._records[key].source) for item in found)
+        for key, offers in self._offers.items():
+            record = self._records[key]
+            entries.extend(Entry(item, record.source, record.name) for item in offers[hook])
         broken = {f"{record.name} of {record.source}": record.traceback for record in self.failed}
         return Registry(kind, entries, broken)
 
-    def _call(self, hook: str, module: object) -> Iterable[Any]:
+    def _call(self, hook: str, wanted: type[Any], module: object) -> list[Any]:
         caller = getattr(self._manager.hook, hook)
-        for implementation in caller.get_hookimpls():
-            if implementation.plugin is module:
-                yield from implementation.function()
+        found = [
+            item
+            for implementation in caller.get_hookimpls()
+            if implementation.plugin is module
+            for item in implementation.function()
+        ]
+        for item in found:
+            if not isinstance(item, wanted):
+                raise TypeError(f"{hook} yields {wanted.__name__}, not {type(item).__name__}")
+        return found
 
     def _fail(self, key: str, record: PluginRecord, error: BaseException) -> None:
-        self._loaded.pop(key, None)
         lines = str(error).strip().splitlines() or [""]
         self._records[key] = replace(
             record,
@@ -205,6 +203,21 @@ class Plugins:
     @staticmethod
     def _key(candidate: Candidate) -> str:
         return f"{candidate.distribution}:{candidate.name}"
+
+
+def _kinds() -> dict[str, type[Any]]:
+    """Return what each hook yields."""
+    import click
+
+    return {
+        "ttm_marker_types": MarkerType,
+        "ttm_extractors": ExtractorComponent,
+        "ttm_templates": TemplateComponent,
+        "ttm_training_strategies": StrategyComponent,
+        "ttm_decoding_policies": PolicyComponent,
+        "ttm_tasks": TaskComponent,
+        "ttm_commands": click.Command,
+    }
 
 
 def create_plugins(

@@ -28,10 +28,11 @@ T = TypeVar("T", bound=Named)
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """A component and where it came from: ``distribution`` is a package's name and version."""
+    """A component and where it came from: a package's name and version, and the name of the package's plugin."""
 
     component: T
     distribution: str
+    plugin: str = ""
 
 
 class Registry(Generic[T]):

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from ttmarkers.checkpoint import Checkpoint
 from ttmarkers.errors import ConfigError, DataError
-from ttmarkers.manifest import refuse_existing, versions
+from ttmarkers.manifest import refuse_existing, versions, write_json
 from ttmarkers.marked import Counts, pack, read_marked, unpack
 from ttmarkers.models import is_scratch, load_tokenizer, make_tokenizer, scratch_size
 from ttmarkers.protocols import Strategy
@@ -24,7 +27,6 @@ from ttmarkers.template import load_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from transformers import PreTrainedTokenizerBase
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 BATCH = 256
 ROWS_FILE = "rows.arrow"
+STATE = "state.json"
 FIT_ROWS = 20_000  # a tokenizer learns nothing more from further rows
 
 
@@ -95,6 +98,7 @@ class TokenCounts:
     answer: int
     examples: int
     overlong: int
+    markers: Counts
 
     @property
     def tax(self) -> float:
@@ -107,19 +111,45 @@ def train(job: TrainingJob) -> Path:
 
     Raises:
         OutputExistsError: if the output exists and the job is not resumed.
+        ConfigError: if it is resumed with other rows or settings.
     """
     if not job.resume:
         refuse_existing(job.output)
+    if is_scratch(job.model):
+        scratch_size(job.model)  # a misspelt size is told before a long file is read
     component = job.plugins.strategies().get(job.config.train.strategy, where="train.strategy")
     strategy = build(component)
     if not isinstance(strategy, Strategy):
         raise ConfigError(f"strategy {component.name!r} has no method train")
+    _check_state(job)
     try:
-        return strategy.train(job)
-    finally:
-        shutil.rmtree(job.work, ignore_errors=True)
-        if job.output.is_dir() and not any(job.output.iterdir()):
-            job.output.rmdir()  # nothing was trained, so nothing is left to be in the way of the next try
+        folder = strategy.train(job)
+    except BaseException:
+        if job.output.is_dir() and set(job.output.iterdir()) <= {job.work}:
+            shutil.rmtree(job.output)  # nothing was trained, so there is nothing to resume
+        raise
+    shutil.rmtree(job.work, ignore_errors=True)
+    return folder
+
+
+def _check_state(job: TrainingJob) -> None:
+    """Note what a run was started with, or check that a resumed one was started with the same."""
+    sections = job.config.model_dump(mode="json")
+    stats = [(name, Path(name).stat()) for name in job.inputs if Path(name).is_file()]
+    state = orjson.loads(
+        orjson.dumps({**sections, "model": job.model, "rows": [(name, s.st_size, s.st_mtime_ns) for name, s in stats]})
+    )
+    path = job.work / STATE
+    if not path.exists():
+        if not (job.output / "markers.json").exists():
+            write_json(path, state)
+        return
+    old = orjson.loads(path.read_bytes())
+    differs = sorted(key for key in state if old.get(key) != state[key])
+    if differs:
+        raise ConfigError(
+            f"{job.output} was started with other {' and '.join(differs)}: remove it to start anew without --resume"
+        )
 
 
 def find_template(job: TrainingJob, taxonomy: Taxonomy) -> Template:
@@ -129,8 +159,6 @@ def find_template(job: TrainingJob, taxonomy: Taxonomy) -> Template:
 
 def template_component(name: str, plugins: Plugins) -> TemplateComponent:
     """Return a registered template, or one made of a ``.jinja`` file."""
-    from pathlib import Path
-
     from ttmarkers.components import TemplateComponent
 
     if not name.endswith(".jinja"):
@@ -152,6 +180,9 @@ def prepare_rows(job: TrainingJob) -> TrainingData:
 
     markers = job.config.markers
     full = make_taxonomy(job.plugins.marker_types().all(), profile=markers.taxonomy)
+    for name in markers.use or ():
+        job.plugins.marker_types().get(name, where="markers.use")
+    template_component(job.config.template, job.plugins)  # a misspelt name is told before a long file is read
     job.work.mkdir(parents=True, exist_ok=True)
     path = job.work / ROWS_FILE
     counts = Counts()
@@ -203,6 +234,7 @@ def check_rows(
         DataError: if a row cannot be encoded, if one is too long and the config says ``stop``, or if none is left.
     """
     totals = [0, 0, 0]
+    held = Counts()
     kept: list[int] = []
     lengths: list[int] = []
     number = 0
@@ -218,12 +250,13 @@ def check_rows(
             else:
                 kept.append(number)
                 lengths.append(length)
+                held.add({name: value for name, value in example.markers.items() if name in data.taxonomy})
                 for part in encoded.parts:
                     totals[part] += 1
             number += 1
     if not kept:
         raise DataError(f"all {number} rows are longer than max_length = {max_length} tokens: raise train.max_length")
-    counts = TokenCounts(totals[0], totals[1], totals[2], len(kept), number - len(kept))
+    counts = TokenCounts(totals[0], totals[1], totals[2], len(kept), number - len(kept), held)
     return counts, kept, lengths
 
 
@@ -245,7 +278,7 @@ def make_checkpoint(job: TrainingJob, data: TrainingData, counts: TokenCounts, *
         template_source=data.template.source,
         dropout=job.config.dropout.make(job.config.seed).to_json(),
         rows=counts.examples,
-        counts=data.counts.to_json(data.taxonomy),
+        counts=counts.markers.to_json(data.taxonomy),
         facts={
             "tokens": tokens,
             "overlong_rows": counts.overlong,

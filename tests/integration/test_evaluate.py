@@ -138,6 +138,7 @@ def test_prediction(sft: Path, marked: Path) -> None:
         (["--data", "gone.jsonl"], 2, "input 'gone.jsonl': there is no such file"),
         (["--set", "evaluate.options.length.unit=letters"], 2, "evaluate.options.length.unit = 'letters'"),
         (["--set", "evaluate.options.length.units=words"], 2, "options of evaluate.options.length do not fit 'length'"),
+        (["--set", "evaluate.options.lenght.unit=words"], 2, "lenght"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

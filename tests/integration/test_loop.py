@@ -201,6 +201,8 @@ def test_temperature_zero_is_greedy(sft: Path) -> None:
             ["--set", "decode.max_new_token=5"],
             "decode.max_new_token is a key neither of ttmarkers nor of transformers'",
         ),
+        (["--set", "decode.temperature=hot"], "temperature"),
+        (["--set", "decode.num_beams=2"], "num_beams"),
         (["--set", "decode.num_return_sequences=2"], "num_return_sequences"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from support import TRAIN, TTM, environment, train, ttm, write_rows
+from support import TRAIN, TTM, environment, greetings, read_rows, train, ttm, write_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,10 +39,13 @@ def _refused(done: Any, code: int, message: str, output: Path) -> None:
         ("train.lr_scheduler_type=cosin", "TRL does not take these keys"),
         ("train.eval_strategy=steps", "TRL does not take these keys: "),
         ("train.report_to=no-such-tracker", "TRL does not take these keys: "),
+        ("train.label_smoothing_factor=0.1", "train.block_weight needs the plain loss"),
+        ("train.loss_type=dft", "train.block_weight needs the plain loss"),
         ("train.strategy=stf", "unknown strategy 'stf' (train.strategy): did you mean 'sft'?"),
         ("train.model=scratch:tniy", "there is no such size, did you mean 'tiny'?"),
         ("template=papr", "unknown template 'papr' (template): did you mean 'paper'?"),
         ("template=gone.jinja", "template 'gone.jinja' cannot be read: No such file or directory"),
+        ("markers.use=[langs]", "unknown marker 'langs' (markers.use): did you mean 'lang'?"),
         ("markers.taxonomy=papr", "unknown taxonomy 'papr'"),
         ("dropout.sample=2", "dropout.sample"),
     ],
@@ -92,6 +95,29 @@ def test_markers_to_use(marked: Path, tmp_path: Path) -> None:
     assert set(data["counts"]) == {"lang", "length_tokens"}
     words = ["-m", "lang=de", "-m", "length_tokens=12", "--json", "--set", "decode.max_new_tokens=40"]
     assert ttm("generate", folder, "Say hello.", *words).json()["raw"].startswith("[[lang=German; length_tokens=12]]\n")
+
+
+def test_rows_that_are_too_long(tmp_path: Path) -> None:
+    """Rows over max_length are left out and counted, or stop the run where the config says so; never cut."""
+    rows = greetings(12)
+    rows[4]["completion"] = "Hello! " * 300
+    for row in rows:
+        row["markers"] = {"lang": "English"}
+    source, output = write_rows(tmp_path / "rows.jsonl", rows), tmp_path / "model"
+    limit = ("--set", "train.max_length=200")
+    stopped = ttm(
+        "train", source, "--model", "scratch:tiny", "-o", output, *TRAIN, *limit, "--set", "train.overlong=stop"
+    )
+    _refused(stopped, 1, f"{source}, row 5: ", output)
+    assert "tokens are more than max_length = 200: raise train.max_length or set train.overlong=drop" in stopped.err
+    none = ttm("train", source, "--model", "scratch:tiny", "-o", output, *TRAIN, "--set", "train.max_length=5")
+    _refused(none, 1, "all 12 rows are longer than max_length = 5 tokens", output)
+    done = ttm("train", source, "--model", "scratch:tiny", "-o", output, *TRAIN, *limit)
+    assert done.code == 0, done.err
+    assert "1 examples are longer than max_length and were left out (train.overlong)" in done.err
+    data = json.loads((output / "markers.json").read_bytes())
+    assert (data["rows"], data["overlong_rows"]) == (11, 1)
+    assert sum(data["counts"]["lang"].values()) == 11
 
 
 def test_training_twice_gives_the_same_model(marked: Path, sft: Path, tmp_path: Path) -> None:
@@ -163,3 +189,23 @@ def test_resume_of_a_finished_run(sft: Path, marked: Path) -> None:
     assert done.code == 0
     assert "is finished already" in done.err
     assert (sft / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_resume_with_other_settings(marked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is not resumed with another template or other rows: what differs is named."""
+
+    def die(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    output = tmp_path / "model"
+    words = ["train", "--model", "scratch:tiny", "-o", output, *TRAIN, "--set", "train.save_steps=2"]
+    with monkeypatch.context() as patch:
+        patch.setattr("ttmarkers_plugins.strategies.sft.Sft._save", die)
+        assert ttm(*words, marked).code == 130
+    assert (output / "checkpoints").is_dir()
+    other = write_rows(tmp_path / "other.jsonl", read_rows(marked)[:30])
+    for changed in ([*words, marked, "--template", "json"], [*words, other]):
+        done = ttm(*changed, "--resume")
+        assert done.code == 2, done.err
+        assert "remove it to start anew without --resume" in done.err
+    assert ttm(*words, marked, "--resume").code == 0

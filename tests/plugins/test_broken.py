@@ -112,6 +112,20 @@ def test_annotate_goes_on_when_told(broken: tuple[Path, str], tmp_path: Path) ->
     assert read_rows(tmp_path / "b.jsonl")[0]["markers"] == {"length_paragraphs": 1}
 
 
+@pytest.mark.parametrize("fault", ["raise ValueError('no smile')", "raise SystemExit(3)"])
+def test_broken_commands(fault: str, site: Path) -> None:
+    """A hook for commands that fails or exits stops neither help nor a misspelt command's hint."""
+    source = HEAD + f"@hookimpl\ndef ttm_commands():\n    {fault}\n    yield\n"
+    distribution(site, "ttmarkers-bad", {"bad_plugin": source}, points={"bad": "bad_plugin"})
+    helped, misspelt = ttm_process("--help", site=site), ttm_process("trian", site=site)
+    assert (helped.code, helped.err) == (0, "")
+    assert "annotate" in helped.out
+    assert misspelt.code == 2
+    assert "did you mean 'train'?" in misspelt.err
+    bad = ttm_process("plugins", "list", "--json", site=site).json()[1]
+    assert (bad["status"], bad["components"]) == ("failed", {})
+
+
 NAMING: dict[str, list[str]] = {
     "marker": ["annotate", "ROWS", "-o", "OUT", "--markers", "grin"],
     "extractor": ["annotate", "ROWS", "-o", "OUT", "--markers", "lang", "--set", "markers.extractors.lang=[grin]"],

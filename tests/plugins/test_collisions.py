@@ -68,6 +68,18 @@ def test_one_name_twice(twins: Path, tmp_path: Path, words: list[str], kind: str
     assert not (tmp_path / "out.jsonl").exists()
 
 
+def test_listings_show_both(twins: Path) -> None:
+    """Help and lists show both of a colliding pair."""
+    assert ttm_process("--help", site=twins).code == 0
+    listed = ttm_process("plugins", "list", "--json", site=twins)
+    assert [entry["status"] for entry in listed.json()] == ["ok"] * 3
+    for group, name in (("templates", "terse"), ("markers", "mood")):
+        done = ttm_process(group, "list", "--json", site=twins)
+        assert done.code == 0, done.err
+        owners = [entry["distribution"] for entry in done.json() if entry["name"] == name]
+        assert owners == ["ttmarkers-anna 1.0", "ttmarkers-bert 1.0"]
+
+
 def test_way_out(twins: Path) -> None:
     """With one of the two left out the other is used."""
     done = ttm_process("--no-plugin", "anna", "markers", "show", "mood", site=twins)

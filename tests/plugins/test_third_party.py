@@ -213,3 +213,20 @@ def test_strategy_and_task(mood: Path, tmp_path: Path) -> None:
     answers = write_rows(tmp_path / "answers.jsonl", [{"prompt": "Hi", "text": ":-)"}, {"id": "2", "text": ":-("}])
     done = _ok(ttm_process("evaluate", "--task", "mood", "--generations", answers, "--json", site=mood)).json()
     assert (done["task"], done["n"], done["metrics"]["accuracy"]["value"]) == ("mood", 2, 0.5)
+
+
+def test_two_entry_points_of_one_distribution(site: Path) -> None:
+    """Two plugins of one distribution are listed apart, each with its own components."""
+    source = """
+        from ttmarkers.components import MarkerType
+        from ttmarkers.hookspecs import hookimpl
+
+        @hookimpl
+        def ttm_marker_types():
+            yield MarkerType("NAME", "", "int")
+    """
+    modules = {f"two_{name}": source.replace("NAME", name) for name in ("one", "other")}
+    distribution(site, "ttmarkers-two", modules, points={"one": "two_one", "other": "two_other"})
+    _, one, other = _ok(ttm_process("plugins", "list", "--json", site=site)).json()
+    assert (one["name"], one["components"]) == ("one", {"marker_types": ["one"]})
+    assert (other["name"], other["components"]) == ("other", {"marker_types": ["other"]})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ttmarkers.cli.output import json_option, print_json, print_table, warn_of_failed
-from ttmarkers.taxonomy import make_taxonomy
+from ttmarkers.taxonomy import Taxonomy, make_taxonomy
 
 if TYPE_CHECKING:
     from ttmarkers.cli import Context
@@ -36,15 +36,19 @@ def markers() -> None:
 def markers_list(context: Context, as_json: bool) -> None:
     """List the marker types in the order in which a block writes them."""
     registry = context.plugins.marker_types()
-    taxonomy = make_taxonomy(registry.all())
+    # not by Registry.all: a listing shows both of two types with one name
+    order = make_taxonomy({entry.component.name: entry.component for entry in registry}).names
+    entries = sorted(registry, key=lambda entry: order.index(entry.component.name))
     warn_of_failed(context.plugins)
     if as_json:
-        owners = {entry.component.name: entry.distribution for entry in registry}
-        print_json([{**kind, "distribution": owners[kind["name"]]} for kind in taxonomy.to_json()])
+        print_json(
+            [{**Taxonomy((entry.component,)).to_json()[0], "distribution": entry.distribution} for entry in entries]
+        )
         return
+    kinds = [entry.component for entry in entries]
     print_table(
         ("name", "kind", "values", "summary"),
-        [(kind.name, kind.kind, len(kind.values) or kind.unit or "-", kind.summary) for kind in taxonomy],
+        [(kind.name, kind.kind, len(kind.values) or kind.unit or "-", kind.summary) for kind in kinds],
     )
 
 
@@ -114,7 +118,11 @@ def plugins_list(context: Context, as_json: bool, timing: bool) -> None:
     rows = []
     for record in context.plugins.records:
         components = {
-            kind: [entry.component.name for entry in registry if entry.distribution == record.source]
+            kind: [
+                entry.component.name
+                for entry in registry
+                if (entry.distribution, entry.plugin) == (record.source, record.name)
+            ]
             for kind, registry in offered.items()
         }
         rows.append(

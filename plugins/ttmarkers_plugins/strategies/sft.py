@@ -53,10 +53,10 @@ class Sft:
         if job.resume and (job.output / "markers.json").exists():
             job.say(f"{job.output} is finished already")
             return job.output
+        arguments = _arguments(job)  # a misspelt key is told before a long file is read
         data = prepare_rows(job)
         tokenizer = prepare_tokenizer(job, data)
         model = _model(job, tokenizer)
-        arguments = _arguments(job)
         dropout = job.config.dropout.make(job.config.seed)
         encoder = Encoder(tokenizer)
         limit = _limit(arguments, model)
@@ -163,9 +163,14 @@ def _arguments(job: TrainingJob) -> Any:
         with warnings.catch_warnings():
             # transformers renames its keys over two releases; TRL still sets the old ones itself
             warnings.simplefilter("ignore", FutureWarning)
-            return SFTConfig(**{**defaults, **given, **fixed})
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"train: TRL does not take these keys: {error}") from error
+            made = SFTConfig(**{**defaults, **given, **fixed})
+    except (TypeError, ValueError, ImportError) as error:
+        raise ConfigError(f"train: TRL does not take these keys: {' '.join(str(error).split())}") from error
+    if job.config.train.block_weight != 1 and (made.label_smoothing_factor or made.loss_type == "dft"):
+        raise ConfigError(
+            "train.block_weight needs the plain loss: leave out train.label_smoothing_factor and train.loss_type"
+        )
+    return made
 
 
 def _scratch_defaults(name: str) -> dict[str, Any]:
