@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from ttmarkers.components import MarkerType
 
+CODE_TYPES = (
+    "python", "javascript", "cpp", "cobol", "java", "go", "rust", "swift", "csharp", "php", "typescript", "shell", "c",
+    "kotlin", "ruby", "haskell", "sql",
+)  # fmt: skip
+
 CODE_ALIASES = {
     "py": "python", "python3": "python", "js": "javascript", "node": "javascript", "jsx": "javascript",
     "c++": "cpp", "cc": "cpp", "cxx": "cpp", "hpp": "cpp", "golang": "go", "rs": "rust", "cs": "csharp",
@@ -90,25 +95,7 @@ PAPER_TYPES = (
         "code_type",
         "The programming language of the code in the completion.",
         "categorical",
-        (
-            "python",
-            "javascript",
-            "cpp",
-            "cobol",
-            "java",
-            "go",
-            "rust",
-            "swift",
-            "csharp",
-            "php",
-            "typescript",
-            "shell",
-            "c",
-            "kotlin",
-            "ruby",
-            "haskell",
-            "sql",
-        ),
+        CODE_TYPES,
         aliases=CODE_ALIASES,
     ),
     MarkerType(

@@ -1,12 +1,19 @@
-"""``lang``: which language a completion is written in, by fastText's model lid.176."""
+"""``lang``: which language a completion is written in.
+
+fastText's lid.176 decides where it is sure; the script alone decides where only one language of the taxonomy is written
+in it; Latin text that leaves fastText unsure is judged together with lingua, which is right more often on short text
+and slower. Code, formulas and addresses do not count.
+"""
 
 from __future__ import annotations
 
 import importlib.resources
 import re
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from ttmarkers.records import Found
+from ttmarkers_plugins.extractors.prose import prose
 from ttmarkers_plugins.marker_types import LANGUAGES
 
 if TYPE_CHECKING:
@@ -15,8 +22,28 @@ if TYPE_CHECKING:
     from ttmarkers.protocols import Subject
 
 NAMES = {code: name for name, code in LANGUAGES.items()}
-_CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
+LATIN = ("en", "fr", "es", "it", "de", "pt", "pl", "tr", "vi", "nl", "cs", "id", "ro")
+WINDOW = 1000  # characters that are looked at, at the beginning and at the end
+SURE, SURE_SHORT = 0.6, 0.85  # fastText decides alone from this probability on, and on short text from that one
+SHORT = 25  # letters
+BACKED, HALF_BACKED = 0.2, 0.1  # what fastText must give a language that lingua proposes; names of people and places
+# mislead lingua, so that it is followed on the smaller share only if it is sure itself
+LINGUA_SURE = 0.95
+FEWEST = 7  # letters of an alphabet; below, "Oh, no." could be several languages
 _SPACE = re.compile(r"\s+")
+_LETTER = re.compile(r"[^\W\d_]")
+_SCRIPTS = {
+    "han": re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"),
+    "kana": re.compile(r"[\u3040-\u30ff]"),
+    "ko": re.compile(r"[\uac00-\ud7af\u1100-\u11ff]"),
+    "el": re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]"),
+    "he": re.compile(r"[\u0590-\u05ff]"),
+    "latin": re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]"),
+}
+KANA_SHARE = 0.05  # Chinese has none, Japanese prose hardly less
+# what lid.176 calls text that the taxonomy holds under another name; Malay is its usual mistake for Indonesian
+_NEAR = {"ms": "id", "wuu": "zh", "yue": "zh"}
+FOREIGN = 0.9  # from this probability on Malay is taken to be Malay
 
 
 class LanguageIdentifier:
@@ -34,32 +61,111 @@ class LanguageIdentifier:
 
     def identify(self, text: str) -> tuple[str, float]:
         """Return the ISO code of the likeliest language and its probability; ``("", 0.0)`` without letters."""
-        # fastText refuses line breaks, and null characters end its text
+        found = self.candidates(text, 1)
+        return found[0] if found else ("", 0.0)
+
+    def candidates(self, text: str, number: int) -> list[tuple[str, float]]:
+        """Return the likeliest languages and their probabilities; none without letters."""
+        # fastText refuses line breaks, null characters end its text, and it cannot encode half a surrogate pair
         line = _SPACE.sub(" ", text.replace("\0", " ")).strip()
-        if not any(char.isalpha() for char in line):
-            return "", 0.0
-        labels = self._model.predict(line.encode("utf-8", "replace").decode(), k=1)
-        label, score = labels[0][0], float(labels[1][0])
-        return label.removeprefix("__label__"), min(score, 1.0)
+        if not _LETTER.search(line):
+            return []
+        labels, scores = self._model.predict(line.encode("utf-8", "replace").decode(), k=number)
+        return [
+            (label.removeprefix("__label__"), min(float(score), 1.0))
+            for label, score in zip(labels, scores, strict=True)
+        ]
 
 
 class LanguageExtractor:
-    """Finds ``lang`` where the identifier is sure enough; code does not count.
+    """Finds ``lang`` where it can be told; text that is too short, mixed or in no language of ours gets none.
 
     Args:
-        threshold: the least probability that gives a marker.
+        threshold: the least confidence that gives a marker.
     """
 
-    def __init__(self, threshold: float = 0.5) -> None:
+    def __init__(self, threshold: float = 0.4) -> None:
         self._identifier = LanguageIdentifier()
         self._threshold = threshold
 
     def extract(self, batch: Sequence[Subject]) -> list[Mapping[str, Found]]:
-        """Return the language of each completion, or nothing where it is too short, mixed or not in the taxonomy."""
+        """Return the language of each completion, or nothing where it cannot be told."""
         return [self._one(subject.example.completion) for subject in batch]
 
     def _one(self, text: str) -> Mapping[str, Found]:
-        code, score = self._identifier.identify(_CODE.sub(" ", text))
+        code, score = self.identify(prose(text))
         if score < self._threshold or code not in NAMES:
             return {}
         return {"lang": Found(NAMES[code], score)}
+
+    def identify(self, text: str) -> tuple[str, float]:
+        """Return the ISO code of a text's language and a confidence; ``("", 0.0)`` if it cannot be told.
+
+        A long text is judged by its beginning and its end; if these differ it is mixed.
+        """
+        if len(text) <= 2 * WINDOW:
+            return self._identify(text)
+        head, tail = self._identify(text[:WINDOW]), self._identify(text[-WINDOW:])
+        if not tail[0] or head[0] == tail[0]:
+            return head
+        return tail if not head[0] else ("", 0.0)
+
+    def _identify(self, text: str) -> tuple[str, float]:
+        script, share = _script(text)
+        if script in NAMES:
+            return script, share
+        best = self._identifier.candidates(text, 5)
+        if not best:
+            return "", 0.0
+        code, score = best[0]
+        if score < FOREIGN:
+            code = _NEAR.get(code, code)
+        short = len(_LETTER.findall(text[: 4 * SHORT])) < SHORT
+        if script != "latin" or score >= (SURE_SHORT if short else SURE):
+            return code, score
+        return self._second_opinion(text, best)
+
+    def _second_opinion(self, text: str, best: Sequence[tuple[str, float]]) -> tuple[str, float]:
+        """Return the language that fastText and lingua together think likeliest; their mean is the confidence."""
+        first = dict.fromkeys(LATIN, 0.0)
+        for code, score in best:
+            name = _NEAR.get(code, code)
+            if name in first:
+                first[name] += score
+        second = dict.fromkeys(LATIN, 0.0)
+        for found in self._lingua.compute_language_confidence_values(text):
+            second[found.language.iso_code_639_1.name.lower()] = found.value
+        code = max(LATIN, key=lambda name: first[name] + second[name])
+        backed = first[code] >= BACKED or (first[code] >= HALF_BACKED and second[code] > SURE_SHORT)
+        if not backed and best[0][1] < BACKED and second[code] > LINGUA_SURE:
+            return code, second[code] / 2  # text such as Czech without its accents, of which fastText has no idea
+        return (code, round((first[code] + second[code]) / 2, 4)) if backed else ("", 0.0)
+
+    @cached_property
+    def _lingua(self) -> Any:
+        from lingua import IsoCode639_1, LanguageDetectorBuilder
+
+        codes = [getattr(IsoCode639_1, code.upper()) for code in LATIN]
+        # trigrams alone: 40 MB instead of 320 MB, and as right together with fastText
+        return LanguageDetectorBuilder.from_iso_codes_639_1(*codes).with_low_accuracy_mode().build()
+
+
+def _script(text: str) -> tuple[str, float]:
+    """Return the language that a script alone tells, or ``latin`` or an empty text; and the script's share.
+
+    Too few letters of an alphabet give an empty text and 0.
+    """
+    letters = len(_LETTER.findall(text))
+    if text.isascii():
+        return ("latin", 1.0) if letters >= FEWEST else ("", 0.0)
+    counts = {name: len(pattern.findall(text)) for name, pattern in _SCRIPTS.items()}
+    ideographs = counts["han"] + counts["kana"]
+    if ideographs > letters / 2:
+        japanese = counts["kana"] >= KANA_SHARE * ideographs
+        return ("ja" if japanese else "zh"), ideographs / letters
+    for name in ("ko", "el", "he"):
+        if counts[name] > letters / 2:
+            return name, counts[name] / letters
+    if counts["latin"] > letters / 2:
+        return ("latin", 1.0) if letters >= FEWEST else ("", 0.0)
+    return "", 0.0
