@@ -12,86 +12,28 @@ import os
 import shutil
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from ttmarkers.datasets import Chunk, chunks, expand, to_example
+from ttmarkers.datasets import Chunk, chunks, expand
 from ttmarkers.errors import ConfigError, DataError
-from ttmarkers.extraction import Extraction, Plan, Row
-from ttmarkers.manifest import atomic, versions, write_json
+from ttmarkers.fitting import SUFFIX, Fitting, fit, load_states
+from ttmarkers.manifest import versions, write_json
+from ttmarkers.shards import OUTPUTS, Shard, join, rows
+from ttmarkers.worker import AnnotationJob, AnnotationResult, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from ttmarkers.records import Example, Origin
+    from ttmarkers.shards import Complete
 
     Progress = Callable[[int], None]
 
 SHARD_ROWS = 500
 STATE = "state.json"
-OUTPUTS = (".jsonl", ".parquet")
-_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
-
-
-@dataclass(frozen=True)
-class AnnotationJob:
-    """What to annotate and how.
-
-    Attributes:
-        inputs: files, globs or ``hf:`` names.
-        output: a ``.jsonl`` or ``.parquet`` file that does not exist yet.
-        plan: which extractors are asked for which markers.
-        columns: our name of a column -> the file's.
-        quarantine: where bad rows go with their reasons; without it the first bad row ends the run.
-        limit: the greatest number of rows that are read.
-        workers: processes.
-        resume: go on with an interrupted run.
-    """
-
-    inputs: tuple[str, ...]
-    output: Path
-    plan: Plan
-    columns: Mapping[str, str] = field(default_factory=dict)
-    quarantine: Path | None = None
-    limit: int | None = None
-    workers: int = 1
-    resume: bool = False
-
-    @property
-    def parts(self) -> Path:
-        """The folder of finished shards."""
-        return self.output.with_name(self.output.name + ".parts")
-
-
-@dataclass
-class AnnotationResult:
-    """Counts of a finished annotation; ``found`` counts rows by marker."""
-
-    rows: int = 0
-    bad: int = 0
-    found: dict[str, int] = field(default_factory=dict)
-
-    def add(self, other: AnnotationResult) -> None:
-        """Add the counts of another shard."""
-        self.rows += other.rows
-        self.bad += other.bad
-        for name, count in other.found.items():
-            self.found[name] = self.found.get(name, 0) + count
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One numbered piece of the work."""
-
-    number: int
-    chunk: Chunk
-
-    def path(self, parts: Path, kind: str) -> Path:
-        """Return a file of the shard: ``rows``, ``bad`` or ``done``."""
-        return parts / f"{self.number:08d}.{kind}"
 
 
 def annotate(job: AnnotationJob, progress: Progress | None = None) -> AnnotationResult:
@@ -124,15 +66,32 @@ def annotate(job: AnnotationJob, progress: Progress | None = None) -> Annotation
         shutil.rmtree(job.parts, ignore_errors=True)
         raise DataError(f"{', '.join(names)}: there are no rows")
     shards.sort()
+    join(job.parts, shards, job.output, _fit(job, shards, result))
     result.found = {name: result.found.get(name, 0) for name in job.plan.wanted}
     if job.quarantine:
-        _join(job.parts, shards, "bad", job.quarantine)
-    if job.output.suffix == ".parquet":
-        _join_parquet(job.parts, shards, job.output)
-    else:
-        _join(job.parts, shards, "rows", job.output)
+        join(job.parts, shards, job.quarantine, kind="bad")
     shutil.rmtree(job.parts)
     return result
+
+
+def _fit(job: AnnotationJob, shards: Sequence[int], result: AnnotationResult) -> Complete | None:
+    """Fit what must be fitted on all rows, store it, and return what completes a row; None if nothing does."""
+    if not any(all(map(result.found.get, step.component.needs)) for step in job.plan.fitted):
+        return None
+    if job.fitted:
+        fitting = Fitting(job.plan, load_states(job.fitted))
+    else:
+        fitting = fit(job.plan, rows(job.parts, shards), job.fit_where)
+        write_json(job.output.with_name(job.output.name + SUFFIX), dict(fitting.states))
+
+    def complete(row: dict[str, Any]) -> dict[str, Any]:
+        completed = fitting.complete(row)
+        for name in completed["markers"]:
+            if name not in row["markers"]:
+                result.found[name] = result.found.get(name, 0) + 1
+        return completed
+
+    return complete
 
 
 def _prepare(job: AnnotationJob, names: Sequence[str]) -> None:
@@ -173,9 +132,10 @@ def _state(job: AnnotationJob, names: Sequence[str]) -> dict[str, Any]:
                     **asdict(step),
                     "component": {**asdict(step.component), "factory": str(step.component.factory)},
                 }
-                for step in job.plan.steps
+                for step in (*job.plan.steps, *job.plan.fitted)
             ],
         },
+        "settings": [job.max_chars, asdict(job.parallel) if job.parallel else None],
         "versions": versions(),
     }
     # as it will be read back: JSON knows no tuples
@@ -199,7 +159,7 @@ def _run(job: AnnotationJob, names: Sequence[str]) -> Iterator[tuple[int, Annota
     """Yield each shard's number and counts as it is done, in any order."""
     pending = _shards(names, job.limit)
     if job.workers <= 1:
-        worker = _Worker(job)
+        worker = Worker(job)
         for shard in pending:
             yield shard.number, _done(job.parts, shard) or worker.run(shard)
         return
@@ -234,13 +194,13 @@ def _done(parts: Path, shard: Shard) -> AnnotationResult | None:
     return AnnotationResult(**orjson.loads(path.read_bytes())) if path.exists() else None
 
 
-_worker: _Worker | None = None
+_worker: Worker | None = None
 
 
 def _start(job: AnnotationJob) -> None:
     global _worker  # a pool's initializer has no other place to keep what it makes
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = _Worker(job)
+    _worker = Worker(job)
 
 
 def _end_with_parent() -> None:
@@ -255,111 +215,3 @@ def _work(shard: Shard) -> AnnotationResult:
     if _worker is None:
         raise RuntimeError("a worker was not started")
     return _worker.run(shard)
-
-
-class _Worker:
-    """Annotates shards with extractors that are made once."""
-
-    def __init__(self, job: AnnotationJob) -> None:
-        self._job = job
-        self._extraction = Extraction(job.plan)
-
-    def run(self, shard: Shard) -> AnnotationResult:
-        """Annotate a shard and write its files; the file ``done`` comes last and says that the others are whole."""
-        bad: list[tuple[Origin, Any, DataError]] = []
-        examples: list[Example] = []
-        for origin, row in shard.chunk.parse():
-            try:
-                if isinstance(row, DataError):
-                    raise row
-                examples.append(to_example(row, origin, self._job.columns))
-            except DataError as error:
-                self._reject(bad, origin, row, error)
-        result = AnnotationResult()
-        with atomic(shard.path(self._job.parts, "rows")) as stream:
-            for found in self._extraction.run(examples):
-                if found.error is not None:
-                    self._reject(bad, found.example.origin, found.example.columns, found.error)
-                    continue
-                stream.write(self._line(found, result))
-        bad.sort(key=lambda item: item[0].row)
-        with atomic(shard.path(self._job.parts, "bad")) as stream:
-            for origin, row, reason in bad:
-                content = None if isinstance(row, DataError) else dict(row)
-                entry = {"file": origin.name, "row": origin.row, "reason": str(reason), "content": content}
-                if content is None:
-                    raw = shard.chunk.rows[origin.row - shard.chunk.first_row]
-                    entry["content"] = bytes(raw).decode("utf-8", "replace") if isinstance(raw, bytes) else None
-                stream.write(orjson.dumps(entry, option=_OPTIONS))
-        result.bad = len(bad)
-        write_json(shard.path(self._job.parts, "done"), asdict(result))
-        return result
-
-    def _reject(self, bad: list[tuple[Origin, Any, DataError]], origin: Origin, row: Any, error: DataError) -> None:
-        if self._job.quarantine is None:
-            raise error
-        bad.append((origin, row, error))
-
-    def _line(self, row: Row, result: AnnotationResult) -> bytes:
-        wanted = self._job.plan.wanted
-        markers = {name: value for name, value in row.markers.items() if name in wanted}
-        result.rows += 1
-        for name in markers:
-            result.found[name] = result.found.get(name, 0) + 1
-        line = {
-            **row.example.columns,
-            "id": row.example.id,
-            "markers": markers,
-            "markers_meta": {name: row.meta[name] for name in markers},
-        }
-        try:
-            return orjson.dumps(line, option=_OPTIONS)
-        except TypeError as error:
-            bad = next((name for name, value in line.items() if not _writable(value)), "?")
-            raise DataError(
-                f"{row.example.origin}: column {bad!r} cannot be written as JSON ({error}): leave it out of the input"
-            ) from error
-
-
-def _writable(value: Any) -> bool:
-    try:
-        orjson.dumps(value, option=_OPTIONS)
-    except TypeError:
-        return False
-    return True
-
-
-def _join(parts: Path, shards: Sequence[int], kind: str, output: Path) -> None:
-    with atomic(output) as stream:
-        for number in shards:
-            with (parts / f"{number:08d}.{kind}").open("rb") as piece:
-                shutil.copyfileobj(piece, stream)
-
-
-def _join_parquet(parts: Path, shards: Sequence[int], output: Path) -> None:
-    import pyarrow
-    import pyarrow.parquet
-
-    def read(number: int) -> list[dict[str, Any]]:
-        return [orjson.loads(line) for line in (parts / f"{number:08d}.rows").read_bytes().splitlines()]
-
-    def schema_of(rows: list[dict[str, Any]]) -> Any:
-        names = dict.fromkeys(name for row in rows for name in row)
-        columns = {name: pyarrow.array([row.get(name) for row in rows]) for name in names}
-        # Parquet has no struct without fields, which markers are where none was found
-        empty = [name for name, column in columns.items() if column.type == pyarrow.struct([])]
-        return pyarrow.schema({n: pyarrow.null() if n in empty else column.type for n, column in columns.items()})
-
-    try:
-        schema = pyarrow.unify_schemas(
-            [pyarrow.schema([]), *(schema_of(read(number)) for number in shards)], promote_options="permissive"
-        )
-        nameless = [name for name in schema.names if pyarrow.types.is_null(schema.field(name).type)]
-        with atomic(output) as stream, pyarrow.parquet.ParquetWriter(stream, schema) as writer:
-            for number in shards:
-                rows = [{**row, **dict.fromkeys(nameless)} for row in read(number)]
-                writer.write_table(pyarrow.Table.from_pylist(rows, schema=schema))
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
-        raise DataError(
-            f"{output} cannot be written: the rows' columns are of mixed types ({error}): write .jsonl instead"
-        ) from error

@@ -7,6 +7,7 @@ and must return an object of the protocol in `ttmarkers.protocols` that belongs 
 
 from __future__ import annotations
 
+import importlib.resources
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -69,12 +70,15 @@ class ExtractorComponent(Component):
         reads: what it looks at.
         needs: markers that must be found before it runs.
         default: asked without being named in the config, after the data set's own word.
+        fits: whether it must see the markers of the whole data set before it can find any
+            (`ttmarkers.protocols.FittedExtractor`).
     """
 
     markers: tuple[str, ...] = ()
     reads: tuple[Reads, ...] = ("completion",)
     needs: tuple[str, ...] = ()
     default: bool = True
+    fits: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,3 +103,28 @@ class PolicyComponent(Component):
 @dataclass(frozen=True)
 class TaskComponent(Component):
     """A measured use: data, how to ask, how to score (`ttmarkers.protocols.Task`)."""
+
+
+@dataclass(frozen=True)
+class ProfileComponent:
+    """What is known of a data set: a part of the config in YAML, or ``"package:path"`` of the file that holds it.
+
+    The user's own config and options come after it.
+    """
+
+    name: str
+    summary: str
+    source: str
+
+
+def read_data(source: str) -> str:
+    """Return a text that a component holds itself or names as ``"package:path"``.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ModuleNotFoundError: if there is no such package.
+    """
+    package, colon, path = source.partition(":")
+    if not colon or not path or any(char.isspace() or char in "{}" for char in source):
+        return source
+    return importlib.resources.files(package).joinpath(path).read_text(encoding="utf-8")

@@ -11,10 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ttmarkers.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from ttmarkers.dropout import Dropout
+    from ttmarkers.records import Parallel
+
+    Profiles = Callable[[str], str]
 
 
 class Section(BaseModel):
@@ -23,10 +26,40 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class DataConfig(Section):
-    """Rows in: ``columns`` maps our name of a column to the file's (``{prompt: question}``)."""
+class ParallelConfig(Section):
+    """Rows of parallel sentences: ``languages`` maps a column to its language, ``sources`` are translated from."""
 
+    languages: dict[str, str]
+    sources: list[str]
+
+    @model_validator(mode="after")
+    def _known(self) -> ParallelConfig:
+        for source in self.sources:
+            if source not in self.languages:
+                raise ValueError(f"sources names {source!r}, which languages does not")
+        return self
+
+    def make(self) -> Parallel:
+        """Return what `ttmarkers.datasets.unfold` takes."""
+        from ttmarkers.records import Parallel
+
+        return Parallel(self.languages, tuple(self.sources))
+
+
+class DataConfig(Section):
+    """Rows in.
+
+    Attributes:
+        profile: the name of a profile, which stands below the rest of this config.
+        columns: our name of a column -> the file's (``{prompt: question}``).
+        max_chars: rows with more characters of text are bad.
+        parallel: rows hold one sentence in several languages; each pair becomes an example.
+    """
+
+    profile: str | None = None
     columns: dict[str, str] = Field(default_factory=dict)
+    max_chars: int = Field(1_000_000, ge=1)
+    parallel: ParallelConfig | None = None
 
 
 class Declared(Section):
@@ -56,6 +89,8 @@ class MarkersConfig(Section):
         declared: what the data set says of itself, by marker; asked before any extractor.
         extractors: the extractors of a marker, in the order in which they are asked.
         options: arguments of an extractor, by its name.
+        fitted: a file of fitted states (``OUT.fitted.json`` of the training rows) to apply instead of fitting.
+        fit_where: column -> value of the rows to fit on, such as ``{split: train}``; all by default.
     """
 
     taxonomy: str = "paper"
@@ -63,6 +98,8 @@ class MarkersConfig(Section):
     declared: dict[str, Declared] = Field(default_factory=dict)
     extractors: dict[str, list[str]] = Field(default_factory=dict)
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    fitted: str | None = None
+    fit_where: dict[str, str | int] = Field(default_factory=dict)
 
 
 class DropoutConfig(Section):
@@ -145,8 +182,13 @@ class Config(Section):
     evaluate: EvaluateConfig = EvaluateConfig()
 
 
-def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
+def load_config(path: Path | None = None, overrides: Sequence[str] = (), profiles: Profiles | None = None) -> Config:
     """Read a config file and apply ``key=value`` overrides with dotted keys.
+
+    Args:
+        path: the file; without it all keys have their defaults.
+        overrides: dotted keys with values in YAML.
+        profiles: returns the YAML of a profile by name, for ``data.profile``.
 
     Raises:
         ConfigError: if the file cannot be read, a key does not exist or a value does not fit, in one sentence
@@ -166,7 +208,22 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
     data = {key: value for key, value in data.items() if value is not None}  # a section that holds only comments
     for override in overrides:
         _override(data, override)
+    section = data.get("data")
+    profile = section.get("profile") if isinstance(section, dict) else None
+    if profile is not None and profiles is not None:
+        below = _yaml(profiles(str(profile))) or {}
+        make_config(below, f"profile {profile}")
+        data = _merge(below, data)
     return make_config(data, name)
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one mapping over another, section by section; what one marker declares is replaced as a whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both and not {"column", "constant"} & value.keys() else value
+    return merged
 
 
 def make_config(data: Mapping[str, Any], name: str = "config") -> Config:

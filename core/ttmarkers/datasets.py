@@ -14,7 +14,6 @@ import gzip
 import hashlib
 import zlib
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,8 +26,11 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from ttmarkers.records import Parallel
+
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".csv")
 HUB = "hf:"
+CHUNK_BYTES = 8_000_000  # of JSON lines, so that a chunk of long rows is not held in memory at once
 ROLES = {"human": "user", "gpt": "assistant", "user": "user", "assistant": "assistant", "system": "system"}
 FORMS = "messages; conversations; prompt + completion; instruction + output (or response)"
 
@@ -102,9 +104,17 @@ def chunks(name: str, size: int) -> Iterator[Chunk]:
 
 
 def _slices(name: str, rows: Iterator[Any], size: int, first: int) -> Iterator[Chunk]:
-    while part := list(islice(rows, size)):
+    part: list[Any] = []
+    taken = 0
+    for row in rows:
+        part.append(row)
+        taken += len(row) if isinstance(row, bytes) else 0
+        if len(part) == size or taken >= CHUNK_BYTES:
+            yield Chunk(name, first, part)
+            first += len(part)
+            part, taken = [], 0
+    if part:
         yield Chunk(name, first, part)
-        first += len(part)
 
 
 def _rows(name: str) -> Iterator[Mapping[str, Any]]:
@@ -182,6 +192,31 @@ def to_example(row: Mapping[str, Any], origin: Origin, columns: Mapping[str, str
         row,
         origin,
     )
+
+
+def unfold(row: Mapping[str, Any], origin: Origin, parallel: Parallel) -> Iterator[Mapping[str, Any]]:
+    """Yield one translation example for each pair of languages of a row of parallel sentences.
+
+    Raises:
+        DataError: if a language has no text in the row.
+    """
+    languages = parallel.languages
+    for column in languages:
+        if not isinstance(row.get(column), str):
+            hint = did_you_mean(column, map(str, row))
+            raise DataError(f"{origin}: there is no text in column {column!r}, which data.parallel names: {hint}")
+    rest = {key: value for key, value in row.items() if key not in languages and key != "id"}
+    for source in parallel.sources:
+        for target, name in languages.items():
+            if source != target:
+                prompt = f"Translate from {languages[source]} to {name}:\n\n{row[source]}"
+                yield {
+                    "prompt": prompt,
+                    "completion": row[target],
+                    "source_lang": source,
+                    "target_lang": target,
+                    **rest,
+                }
 
 
 def to_prompt(row: Mapping[str, Any], origin: Origin) -> tuple[Message, ...]:

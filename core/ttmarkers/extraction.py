@@ -58,20 +58,32 @@ class Step:
 class Plan:
     """What is asked of which extractor, in order. Can be sent to another process.
 
-    ``wanted`` are the markers that are written; others are found only because an extractor needs them.
+    Attributes:
+        taxonomy: all marker types.
+        wanted: the markers that are written; others are found only because an extractor needs them.
+        declared: what the data set says of itself.
+        steps: extractors that look at rows, in order.
+        fitted: extractors that need the markers of the whole data set first; they run after all the others.
     """
 
     taxonomy: Taxonomy
     wanted: tuple[str, ...]
     declared: Mapping[str, Declared]
     steps: tuple[Step, ...]
+    fitted: tuple[Step, ...] = ()
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The wanted markers, and those that fitted extractors need."""
+        needed = {name for step in self.fitted for name in step.component.needs}
+        return tuple(name for name in self.taxonomy.names if name in {*self.wanted, *needed})
 
     def sources(self) -> dict[str, list[str]]:
         """Return, by marker, where its value is looked for, in order."""
         return {
             name: [
                 *(["declared"] if name in self.declared else []),
-                *(step.component.name for step in self.steps if name in step.wanted),
+                *(step.component.name for step in (*self.steps, *self.fitted) if name in step.wanted),
             ]
             for name in self.taxonomy.names
         }
@@ -103,12 +115,20 @@ def make_plan(taxonomy: Taxonomy, config: MarkersConfig, registry: Registry[Extr
         if name not in chains:
             chains[name] = _chain(name, config, components)
             pending += [needed for extractor in chains[name] for needed in components[extractor].needs]
-    steps = []
+    steps: list[Step] = []
+    fitted: list[Step] = []
     for extractor in _order(chains, components):
         serves = tuple(name for name in taxonomy.names if extractor in chains.get(name, ()))
-        steps.append(Step(components[extractor], config.options.get(extractor, {}), serves))
+        component = components[extractor]
+        late = {name for step in fitted for name in step.wanted} & set(component.needs)
+        if late:
+            raise ConfigError(
+                f"extractor {extractor!r} needs {', '.join(sorted(late))}, which is known only after all rows were "
+                "read: leave it out under markers.extractors"
+            )
+        (fitted if component.fits else steps).append(Step(component, config.options.get(extractor, {}), serves))
     declared = {name: word for name, word in config.declared.items() if name in chains}
-    return Plan(taxonomy, wanted, declared, tuple(steps))
+    return Plan(taxonomy, wanted, declared, tuple(steps), tuple(fitted))
 
 
 def _chain(marker: str, config: MarkersConfig, components: Mapping[str, ExtractorComponent]) -> list[str]:

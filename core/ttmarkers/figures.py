@@ -68,6 +68,53 @@ def interval_plot(groups: Sequence[Group], title: str, *, share: bool = True) ->
     return _svg(figure)
 
 
+def bar_plot(bars: Sequence[tuple[str, float, bool]], title: str) -> str:
+    """Return horizontal bars from top to bottom.
+
+    Args:
+        bars: label, length, and whether the bar is hatched.
+        title: says what the axis shows.
+    """
+    figure, axes = _canvas(7.2, 0.7 + 0.26 * len(bars))
+    places = range(len(bars))
+    drawn = axes.barh(places, [length for _, length, _ in bars], color=COLOURS[0], height=0.68)
+    for bar, (_, length, hatched) in zip(drawn, bars, strict=True):
+        if hatched:
+            bar.set(facecolor="none", edgecolor=COLOURS[1], hatch="////", linewidth=1)
+        axes.annotate(
+            f" {length:.3g}", (length, bar.get_y() + bar.get_height() / 2), va="center", fontsize=8, color=INK
+        )
+    axes.set_yticks(places, [label for label, _, _ in bars])
+    axes.set_ylim(len(bars) - 0.4, -0.6)
+    axes.margins(x=0.1)
+    axes.set_xlabel(title)
+    return _svg(figure)
+
+
+def histogram(values: Mapping[float, int], title: str) -> str:
+    """Return how often numbers occur; the widest fiftieth is drawn together with the last bar.
+
+    Args:
+        values: number -> how often it occurs.
+        title: says what the axis shows.
+    """
+    import numpy
+
+    numbers = numpy.fromiter(values, float)
+    weights = numpy.fromiter(values.values(), float)
+    order = numbers.argsort()
+    share = weights[order].cumsum() / weights.sum()
+    top = float(numbers[order][share.searchsorted(0.98)])
+    low = float(numbers.min())
+    top = top if top > low else low + 1
+    steps = 40 if any(number != int(number) for number in values) else int(min(40, top - low + 1))
+    figure, axes = _canvas(7.2, 2.6)
+    axes.hist(numbers.clip(max=top), bins=steps, range=(low, top), weights=weights, color=COLOURS[0])
+    axes.set_xlabel(title + (f" (over {top:g} in the last bar)" if numbers.max() > top else ""))
+    axes.set_ylabel("rows")
+    return _svg(figure)
+
+
 def loss_plot(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """Return the losses of runs by training step; block and answer apart where a run logged both.
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ExtractorComponent,
         MarkerType,
         PolicyComponent,
+        ProfileComponent,
         StrategyComponent,
         TaskComponent,
         TemplateComponent,
@@ -106,6 +107,18 @@ def ttm_tasks() -> Iterable[TaskComponent]:
         @hookimpl
         def ttm_tasks():
             yield TaskComponent("mood", "Share of happy answers.", "ttmarkers_mood.tasks:MoodTask")
+    """
+
+
+@hookspec
+def ttm_profiles() -> Iterable[ProfileComponent]:
+    """Yield profiles: what is known of a data set, as a part of the config.
+
+    ::
+
+        @hookimpl
+        def ttm_profiles():
+            yield ProfileComponent("diary", "My diary.", "markers: {declared: {source: {constant: Human}}}")
     """
 
 

@@ -21,6 +21,7 @@ from ttmarkers.components import (
     ExtractorComponent,
     MarkerType,
     PolicyComponent,
+    ProfileComponent,
     StrategyComponent,
     TaskComponent,
     TemplateComponent,
@@ -166,6 +167,10 @@ class Plugins:
         """Return all evaluation tasks."""
         return self._collect("ttm_tasks", "task")
 
+    def profiles(self) -> Registry[ProfileComponent]:
+        """Return all profiles of data sets."""
+        return self._collect("ttm_profiles", "profile")
+
     def commands(self) -> Registry[Any]:
         """Return the `click.Command` objects that plugins add to ``ttm``."""
         return self._collect("ttm_commands", "command")
@@ -216,6 +221,7 @@ def _kinds() -> dict[str, type[Any]]:
         "ttm_training_strategies": StrategyComponent,
         "ttm_decoding_policies": PolicyComponent,
         "ttm_tasks": TaskComponent,
+        "ttm_profiles": ProfileComponent,
         "ttm_commands": click.Command,
     }
 

@@ -38,6 +38,31 @@ class Extractor(Protocol):
 
 
 @runtime_checkable
+class FittedExtractor(Protocol):
+    """Finds markers from the other markers, once those of the whole data set are known (quartiles).
+
+    It sees markers only, not texts. ``state`` holds what was fitted, as JSON; it is stored beside the data, travels
+    with the model, and is applied to new data by `load`.
+    """
+
+    def observe(self, markers: Mapping[str, Value]) -> None:
+        """Take in the markers of one row of the data that is fitted on."""
+        raise NotImplementedError
+
+    def fit(self) -> Mapping[str, Any]:
+        """Fit what was observed, and return the state."""
+        raise NotImplementedError
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Use a state that `fit` returned, now or in an earlier run."""
+        raise NotImplementedError
+
+    def find(self, markers: Mapping[str, Value]) -> Mapping[str, Found]:
+        """Return what follows for a row with these markers; a marker that is not known is left out."""
+        raise NotImplementedError
+
+
+@runtime_checkable
 class Strategy(Protocol):
     """Trains a model on marked rows and saves it with its ``markers.json``."""
 

@@ -42,6 +42,19 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Parallel:
+    """Rows that hold one sentence in several languages.
+
+    Attributes:
+        languages: column -> name of its language.
+        sources: the columns that are translated from; each into all others.
+    """
+
+    languages: Mapping[str, str]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """A training example without markers: the turns so far, and the answer to learn.
 

@@ -21,7 +21,6 @@ Example:
 from __future__ import annotations
 
 import hashlib
-import importlib.resources
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ttmarkers.codecs import Codec, JsonCodec, TextCodec
+from ttmarkers.components import read_data
 from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.grammar import BlockGrammar, Slot
 
@@ -273,11 +273,8 @@ def load_template(component: TemplateComponent, taxonomy: Taxonomy) -> Template:
 
 def read_source(component: TemplateComponent) -> str:
     """Return a template's Jinja source."""
-    if "{" in component.source:
-        return component.source
-    package, _, path = component.source.partition(":")
     try:
-        return importlib.resources.files(package).joinpath(path).read_text(encoding="utf-8")
+        return read_data(component.source)
     except (ModuleNotFoundError, FileNotFoundError) as error:
         raise ConfigError(f"template {component.name!r} is not at {component.source!r}: {error}") from error
 

@@ -15,6 +15,7 @@ import orjson
 
 from ttmarkers.checkpoint import Checkpoint
 from ttmarkers.errors import ConfigError, DataError
+from ttmarkers.fitting import SUFFIX, load_states
 from ttmarkers.manifest import refuse_existing, versions, write_json
 from ttmarkers.marked import Counts, pack, read_marked, unpack
 from ttmarkers.models import is_scratch, load_tokenizer, make_tokenizer, scratch_size
@@ -281,11 +282,18 @@ def make_checkpoint(job: TrainingJob, data: TrainingData, counts: TokenCounts, *
         counts=counts.markers.to_json(data.taxonomy),
         facts={
             "tokens": tokens,
+            "fitted": _fitted(job),
             "overlong_rows": counts.overlong,
             "versions": versions(),
             "plugins": [record.source for record in job.plugins.records if record.status == "ok"],
         },
     )
+
+
+def _fitted(job: TrainingJob) -> dict[str, Any]:
+    """Return the fitted states of the annotated files, which new data needs; none where files differ in them."""
+    states = [load_states(path) for name in job.inputs if (path := Path(name + SUFFIX)).is_file()]
+    return states[0] if states and all(state == states[0] for state in states) else {}
 
 
 def describe(counts: TokenCounts) -> Sequence[str]:

@@ -8,6 +8,7 @@ from ttmarkers.components import (
     ExtractorComponent,
     MarkerType,
     PolicyComponent,
+    ProfileComponent,
     StrategyComponent,
     TaskComponent,
     TemplateComponent,
@@ -18,6 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = "ttmarkers_plugins"
+PROFILES = {
+    "alpaca": "Stanford Alpaca, AlpaGasus and sets of their form.",
+    "alpaca-translated": "Alpaca rows in another language.",
+    "aya": "CohereLabs/aya_dataset.",
+    "chatdoctor": "ChatDoctor: medical questions.",
+    "code-alpaca": "Code Alpaca.",
+    "dolly": "databricks-dolly-15k.",
+    "gsm8k": "openai/gsm8k.",
+    "lima": "LIMA.",
+    "lima-translated": "LIMA in another language.",
+    "no-robots": "HuggingFaceH4/no_robots.",
+    "oasst": "OpenAssistant conversations.",
+    "openorca": "Open-Orca/OpenOrca.",
+    "parallel": "One sentence in each of the 23 languages, a column for each.",
+    "ultrachat": "HuggingFaceH4/ultrachat_200k.",
+}
 
 
 @hookimpl
@@ -30,10 +47,10 @@ def ttm_marker_types() -> Iterator[MarkerType]:
 
 @hookimpl
 def ttm_extractors() -> Iterator[ExtractorComponent]:
-    """Yield the extractors of the loop's first set."""
+    """Yield the extractors of the markers that a row shows by itself."""
     yield ExtractorComponent(
         "langid",
-        "Language of the completion, by fastText's lid.176.",
+        "Language of the completion, by script, fastText and lingua.",
         f"{HERE}.extractors.language:LanguageExtractor",
         markers=("lang",),
     )
@@ -43,6 +60,36 @@ def ttm_extractors() -> Iterator[ExtractorComponent]:
         f"{HERE}.extractors.length:SpacyLengthExtractor",
         markers=("length_tokens", "length_sentences"),
         needs=("lang",),
+    )
+    yield ExtractorComponent(
+        "code-type",
+        "Programming language: the fence's word, else idioms and Magika.",
+        f"{HERE}.extractors.code:CodeTypeExtractor",
+        markers=("code_type",),
+    )
+    yield ExtractorComponent(
+        "layout",
+        "Format of the completion, by its structure; JSON and XML must parse.",
+        f"{HERE}.extractors.format:FormatExtractor",
+        markers=("format",),
+        reads=("prompt", "completion"),
+    )
+    yield ExtractorComponent(
+        "reward-model",
+        "Quality, by a sequence-classification model of transformers (option model).",
+        f"{HERE}.extractors.quality:RewardModelExtractor",
+        markers=("quality",),
+        reads=("prompt", "completion"),
+        default=False,
+    )
+    yield ExtractorComponent(
+        "quality-quartiles",
+        "Quartile of quality within the language; 1 is best.",
+        f"{HERE}.extractors.quality:QualityBucketExtractor",
+        markers=("quality_bucket",),
+        reads=("markers",),
+        needs=("quality", "lang"),
+        fits=True,
     )
     yield ExtractorComponent(
         "paragraphs",
@@ -118,3 +165,10 @@ def ttm_tasks() -> Iterator[TaskComponent]:
         "Markers that the model infers, against the row's own.",
         f"{HERE}.tasks.prediction:PredictionTask",
     )
+
+
+@hookimpl
+def ttm_profiles() -> Iterator[ProfileComponent]:
+    """Yield profiles of well-known data sets."""
+    for name, summary in PROFILES.items():
+        yield ProfileComponent(name, summary, f"ttmarkers_templates:profiles/{name}.yaml")

@@ -31,6 +31,11 @@ HOUSE = (
     "datasets",
     "marked",
     "extraction",
+    "stats",
+    "lint",
+    "fitting",
+    "shards",
+    "worker",
     "annotation",
     "grammar",
     "codecs",
@@ -46,6 +51,7 @@ HOUSE = (
     "evaluation",
     "figures",
     "report",
+    "stats_page",
     "quickstart",
     "cli",
 )
@@ -54,7 +60,8 @@ HOUSE = (
 PRIVATE = ("cli", "quickstart")
 """What plugins may not import: the rooms that stand on all others."""
 
-HEAVY = ("torch", "transformers", "trl", "datasets", "spacy", "fasttext", "scipy", "numpy", "matplotlib", "llguidance")
+HEAVY = ("torch", "transformers", "trl", "datasets", "spacy", "fasttext", "lingua", "magika", "scipy", "numpy")
+HEAVY += ("matplotlib", "llguidance")
 
 
 def _files(folder: Path) -> list[Path]:

@@ -66,7 +66,7 @@ def run(plan: Plan, *rows: Mapping[str, Any]) -> list[Row]:
 
 ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ("English", "The quick brown fox jumps over the lazy dog. It barks!", {"length_tokens": 13, "length_sentences": 2}),
-    ("French", "Le renard brun saute.\n\nIl n'aime pas l'eau froide.", {"length_tokens": 13, "length_paragraphs": 2}),
+    ("French", "Le renard brun saute.\n\nIl n'aime pas l'eau froide.", {"length_tokens": 14, "length_paragraphs": 2}),
     ("German", "Der schnelle braune Fuchs springt über den faulen Hund.", {"length_tokens": 10, "length_sentences": 1}),
     ("Russian", "Съешь же ещё этих мягких французских булок.", {"length_tokens": 8, "length_sentences": 1}),
     ("Chinese", "今天天气很好，我们去公园吧。", {"length_tokens": 14, "length_bucket": "concise"}),

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "quickstart": "Run the whole loop on a small synthetic corpus and report.",
     "annotate": "Find the markers of a data set.",
+    "stats": "Count the values of every marker.",
+    "lint": "Find rows whose markers cannot be right.",
     "preview": "Show rows as the model will see them.",
     "train": "Fine-tune a model on annotated rows.",
     "generate": "Answer prompts, steered by markers.",
@@ -35,10 +37,11 @@ COMMANDS = {
     "policies": "List decoding policies.",
     "tasks": "List evaluation tasks.",
     "extractors": "List extractors.",
+    "profiles": "List profiles of data sets.",
     "plugins": "List plugins.",
 }
 _MODULES = dict.fromkeys(
-    ("markers", "templates", "strategies", "policies", "tasks", "extractors", "plugins"), "components"
+    ("markers", "templates", "strategies", "policies", "tasks", "extractors", "profiles", "plugins"), "components"
 )
 
 
@@ -59,9 +62,13 @@ class Context:
 
     def config(self, overrides: Sequence[str] = ()) -> Config:
         """Return the config file with overrides applied."""
+        from ttmarkers.components import read_data
         from ttmarkers.config import load_config
 
-        return load_config(self.config_path, overrides)
+        def profile(name: str) -> str:
+            return read_data(self.plugins.profiles().get(name, where="data.profile").source)
+
+        return load_config(self.config_path, overrides, profile)
 
 
 class Group(click.Group):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Output: .jsonl or .parquet.")
+@click.option("--profile", help="What is known of a well-known data set; see ttm profiles list.")
+@click.option("--fitted", metavar="FILE", help="Use the quartiles of other rows (their OUT.fitted.json).")
 @click.option("--markers", "use", metavar="A,B", help="Only these markers; all by default.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
 @click.option("--limit", type=click.IntRange(1), help="Read at most this many rows.")
@@ -29,6 +31,8 @@ def annotate(
     context: Context,
     inputs: tuple[str, ...],
     output: Path,
+    profile: str | None,
+    fitted: str | None,
     use: str | None,
     workers: int,
     limit: int | None,
@@ -38,14 +42,18 @@ def annotate(
     as_json: bool,
 ) -> None:
     """Find the markers of INPUT (files, globs, hf:NAME[:SPLIT]) and write its rows with them."""
-    from ttmarkers.annotation import AnnotationJob
     from ttmarkers.annotation import annotate as run
     from ttmarkers.extraction import make_plan
     from ttmarkers.manifest import manifest, refuse_existing, write_json
     from ttmarkers.taxonomy import make_taxonomy
+    from ttmarkers.worker import AnnotationJob
 
     if use:
         overrides = (*overrides, f"markers.use=[{use}]")
+    if profile:
+        overrides = (*overrides, f"data.profile={profile}")
+    if fitted:
+        overrides = (*overrides, f"markers.fitted={fitted}")
     config = context.config(overrides)
     refuse_existing(output)
     if quarantine:
@@ -68,7 +76,20 @@ def annotate(
         config.markers.model_copy(update={"use": list(taxonomy.names)}),
         extractors,
     )
-    job = AnnotationJob(inputs, output, plan, config.data.columns, quarantine, limit, workers, resume)
+    job = AnnotationJob(
+        inputs,
+        output,
+        plan,
+        columns=config.data.columns,
+        quarantine=quarantine,
+        limit=limit,
+        workers=workers,
+        resume=resume,
+        fitted=Path(config.markers.fitted) if config.markers.fitted else None,
+        fit_where=config.markers.fit_where,
+        max_chars=config.data.max_chars,
+        parallel=config.data.parallel.make() if config.data.parallel else None,
+    )
     try:
         with progress("annotating") as advance:
             result = run(job, advance)

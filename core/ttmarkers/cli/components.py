@@ -1,4 +1,4 @@
-"""``ttm markers``, ``templates``, ``strategies``, ``policies``, ``tasks``, ``extractors`` and ``plugins``."""
+"""Commands that list what there is: ``ttm markers``, ``templates``, ``profiles``, ``plugins`` and the like."""
 
 from __future__ import annotations
 
@@ -113,7 +113,16 @@ def plugins_list(context: Context, as_json: bool, timing: bool) -> None:
     """List every plugin with what it offers, and the error of those that did not load."""
     offered = {
         kind: getattr(context.plugins, kind)()
-        for kind in ("marker_types", "extractors", "templates", "strategies", "policies", "tasks", "commands")
+        for kind in (
+            "marker_types",
+            "extractors",
+            "templates",
+            "strategies",
+            "policies",
+            "tasks",
+            "profiles",
+            "commands",
+        )
     }
     rows = []
     for record in context.plugins.records:
@@ -160,6 +169,19 @@ def _simple_group(name: str, what: str) -> click.Group:
         _list(getattr(context.plugins, name)(), as_json)
 
     return click.Group(name, commands=[list_command], help=f"List {what}.")
+
+
+profiles = _simple_group("profiles", "profiles of data sets")
+
+
+@profiles.command("show")
+@click.argument("name")
+@click.pass_obj
+def profiles_show(context: Context, name: str) -> None:
+    """Show what a profile says, as a part of the config."""
+    from ttmarkers.components import read_data
+
+    click.echo(read_data(context.plugins.profiles().get(name).source).rstrip())
 
 
 strategies = _simple_group("strategies", "training strategies")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import yaml
 
-from ttmarkers.annotation import AnnotationJob, annotate
+from ttmarkers.annotation import annotate
 from ttmarkers.config import Config, make_config
 from ttmarkers.decoding import load_engine
 from ttmarkers.evaluation import Result, Scored, answer, load_task, score, summarise, write_generations
@@ -18,6 +18,7 @@ from ttmarkers.manifest import atomic, manifest, write_json
 from ttmarkers.quickstart import corpus
 from ttmarkers.taxonomy import make_taxonomy
 from ttmarkers.training import TrainingJob, train
+from ttmarkers.worker import AnnotationJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

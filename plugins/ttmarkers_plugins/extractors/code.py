@@ -22,30 +22,35 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 20_000  # characters of a code block
 CLEAR, MARGIN = 6, 3  # idioms decide alone from this score on, if the next language is this far behind
+FEW = 0.1  # share of lines built like code below which a text is prose, whatever else is in it
 LEAST = 4  # below this score nothing is said
 MAGIKA_WEIGHT = 6
 _MAGIKA_NAMES = {"cs": "csharp"}
 _WORD = re.compile(r"[\w+#]+")
 # what some line of nearly every program has, and few lines of prose do
 _HINT = re.compile(
-    r"[{}\]]\s*$|;\s*$|\w\(|\)\s*:?\s*$|\w\s*(?::=|==|=|<-|::|->|=>)\s*\S|^\s*#|\$\w|^\s*<|\bDIVISION\b|\bSELECT\b|\bdef |^\s*end\b"
+    r"[{};\]\\][ \t]{0,20}$|\w\(|\)[ \t]{0,20}:?$|\w[ \t]{0,20}(?::=|==|=|<-|::|->|=>)\s|\w=\w|^[ \t]{0,20}[#<]"
+    r"|\$\w|\bDIVISION\b|\bSELECT\b|\bdef |^[ \t]{0,20}end\b"
     r"|^(?:enum|class|struct|import|data|object|INSERT|UPDATE|DELETE|CREATE|select|insert|update|delete|create)\b",
     re.MULTILINE,
 )
+_MARKS = ("{", "}", ";", "=", "<", "#", "$", "\\", "(", "::", "->", "DIVISION", "SELECT", "select ", "end\n", "UPDATE",
+          "DELETE", "INSERT", "CREATE", "enum ", "import ", "data ", "def ")  # fmt: skip
 _WORDS = re.compile(r"[\s\W\d]{0,8}(?:[^\W\d_][\w'’-]*[,.:!?;)\"”]*\s+){4,}[^{};=]*")
 # a line of code ends, begins or is built unlike a line of prose
 _CODE_LINE = re.compile(
     r"""[;{}]\s*(?://.*|\#.*|--.*|/\*.*)?$
       | ^\s*[)\]}]+[;,)]*\s*$
       | ^\s*(?:\#include|\#define|\#if|\#!|<\?php|//|/\*|\*/|\*\s|@\w+|--\s|\{-)
-      | ^\s*(?:def|class|func|fn|fun|function|public|private|protected|static|const|let|var|val|import|from|package|using|
-             namespace|module|require|return|struct|enum|interface|type|impl|use|elif|elsif|if|for|while|switch|case|
+      | ^\s*(?:def|class|func|fn|fun|function|public|private|protected|static|const|let|var|val|import|from|package|
+             using|namespace|module|require|return|struct|enum|interface|type|impl|use|elif|elsif|if|for|while|switch|case|
              except|catch|puts|print|echo|export|local)\b .* [(){}\[\]=:;"'<>$]\s*$
       | ^\s*(?:end|else|begin|try|do|done|fi|then|where|return|break|continue|pass|esac)\s*[;:]?\s*$
       | ^\s*[\w.$@*&\[\]'"]+(?:\s*:\s*[\w\[\]<>]+)?\s*(?:=|:=|\+=|-=|<-|\|\|=)\s*\S
       | ^\s*[\w.$:!]+\(.*\)[;:]?\s*(?:\#.*|//.*)?$
       | ^\s*\w+'?\s::\s
       | ^\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|FROM|WHERE|JOIN|GROUP|ORDER|HAVING|LIMIT|VALUES|SET)\b
+      | \b(?:IDENTIFICATION|ENVIRONMENT|DATA|PROCEDURE)\ DIVISION | \b(?:PIC|PERFORM|MOVE|STOP|END-IF|END-PERFORM)\b | ^\s+DISPLAY\b
       | ^\s*(?:sudo|git|cd|mkdir|curl|pip|npm|docker|apt(?:-get)?|grep|awk|sed)\s\S
     """,
     re.VERBOSE,
@@ -132,7 +137,7 @@ def looks_like_code(text: str, threshold: float = 0.5) -> bool:
     >>> looks_like_code("x = 1;"), looks_like_code("He asked: what is x? I said it was one.")
     (True, False)
     """
-    if not _HINT.search(text):
+    if not any(mark in text for mark in _MARKS) or not _HINT.search(text):
         return False
     lines = [line[: idioms.LINE] for line in text.splitlines()[: idioms.LINES] if line.strip()]
     if not lines:
@@ -141,5 +146,7 @@ def looks_like_code(text: str, threshold: float = 0.5) -> bool:
     if code >= threshold:
         return True
     words = sum(bool(_WORDS.fullmatch(line)) for line in lines) / len(lines)
+    if code < FEW or (words > 1 - threshold and code < threshold / 3):
+        return False
     strongest = max(idioms.scores(text).values(), default=0)
     return (strongest >= CLEAR and words <= 1 - threshold) or (strongest >= 2 * CLEAR and code >= threshold / 3)

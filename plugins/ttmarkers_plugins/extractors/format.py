@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ttmarkers.protocols import Subject
 
 LOOKED_AT = 50_000  # characters that are looked at for everything but JSON and XML
-LINES = 400
+LINES, LINE = 400, 2000
 
 _OPTION = re.compile(r"(?:^|\n)\s*\(?([A-Ha-h1-8])[).:]\s*(\S[^\n]*)|\(([A-H])\)\s*([^()\n]+)")
 _CHOICE = re.compile(
@@ -35,20 +35,21 @@ _CHOICE = re.compile(
 )
 _LAST_CHOICE = re.compile(r"(?:^|[\s(:：是为])([A-H])[).。]?\s*$")
 
-_THINK = re.compile(r"<(think|thinking|reasoning)>.+?</\1>", re.DOTALL)
+_THINK = (("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>"))
 _STEP = re.compile(
     r"^\W{0,6}(?:step|étape|schritt|paso|passo|passaggio|krok|adım|stap|langkah|pasul|βήμα|шаг|крок|bước|चरण|שלב|الخطوة|مرحله|"
     r"ステップ|단계|步骤|第)\s?(\d{1,2}|[一二三四五六七八九十])",
     re.MULTILINE | re.IGNORECASE,
 )
+_BEGINS = r"(?:^|(?<=[.!?。\n])\s*)"
 _REASON = re.compile(
-    r"(?:^|(?<=[.!?。\n])\s*)(?:first|then|next|now|so|since|because|therefore|thus|hence|this means|let's|let us|we (?:know|have|get|need)|"
-    r"finally|it follows)\b",
+    _BEGINS + r"(?:first|then|next|now|so|since|because|therefore|thus|hence|this means|let's|let us|"
+    r"we (?:know|have|get|need)|finally|it follows)\b",
     re.MULTILINE | re.IGNORECASE,
 )
 _CONCLUSION = re.compile(
-    r"(?:^|(?<=[.!?。\n])\s*)\W{0,4}(?:therefore|thus|hence|so,? the (?:final )?answer|the (?:final )?answer is|in conclusion, the answer)\b|"
-    r"^####\s|\\boxed\{",
+    _BEGINS + r"\W{0,4}(?:therefore|thus|hence|so,? the (?:final )?answer|the (?:final )?answer is|"
+    r"in conclusion, the answer)\b|^####\s|\\boxed\{",
     re.MULTILINE | re.IGNORECASE,
 )
 
@@ -56,17 +57,25 @@ _ITEM = re.compile(r"\s{0,8}(?:([-*+•‣◦])|\(?(\d{1,3})[.):、]|\(?([A-Za-z
 _RULE_ROW = re.compile(r"\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)+\|?\s*$")
 _SETTING = re.compile(r"\s*(?:-\s+)?[\w.$\"'-]+\s*(?:=\s*\S|:(?:\s+[^A-Z\s]|\s*$|\s+\S+\s*$))|\s*\[[\w.\s\"-]+\]\s*$")
 
+_CONCLUDES = ("therefore", "thus", "hence", "answer", "####", "boxed")  # what every conclusion has, to be quick
 _NUMBER = re.compile(r"\d")
-_NO_XML = frozenset(
-    "html head body style script template div span p a ul ol li table tr td form section header footer main nav article h1 h2 h3 "
-    "h4 h5 h6 img button input label select textarea video audio canvas iframe blockquote pre code details b i em strong br hr "
-    "think thinking reasoning".split()
+# elements of HTML that an answer may consist of, and what models put their thoughts in
+_HTML = (
+    "html head body style script template div span p ul ol li table tr td form section header footer main nav "
+    "article h1 h2 h3 h4 h5 h6 img button input label select textarea video audio canvas iframe blockquote pre code "
+    "details em strong br hr"
 )
-_LATEX_DOCUMENT = re.compile(r"\\(?:documentclass|usepackage|(?:sub)*section\*?\{|begin\{(?!.?(?:matrix|cases|aligned|array))\w+\*?\})")
+_NO_XML = frozenset([*_HTML.split(" "), "think", "thinking", "reasoning"])
+_LATEX_DOCUMENT = re.compile(
+    r"\\(?:documentclass|usepackage|(?:sub)*section\*?\{|begin\{(?!.?(?:matrix|cases|aligned|array))\w+\*?\})"
+)
 _LATEX_STRONG = re.compile(
-    r"\\(?:documentclass|begin\{[a-zA-Z*]+\}|usepackage|(?:sub)*section\*?\{)|\\\[.+?\\\]|\$\$[^$]*[\\^_=][^$]*\$\$", re.DOTALL
+    r"\\(?:documentclass|begin\{[a-zA-Z*]+\}|usepackage|(?:sub)*section\*?\{)|\\\[.{1,2000}?\\\]|\$\$[^$]{0,2000}[\\^_=][^$]{0,2000}\$\$",
+    re.DOTALL,
 )
-_LATEX_COMMAND = re.compile(r"\\[a-zA-Z]{2,}(?:\[[^\]\n]*\])?\{|\\(?:frac|sqrt|sum|int|cdot|times|alpha|beta|pi|le|ge|infty)\b")
+_LATEX_COMMAND = re.compile(
+    r"\\[a-zA-Z]{2,}(?:\[[^\]\n]*\])?\{|\\(?:frac|sqrt|sum|int|cdot|times|alpha|beta|pi|le|ge|infty)\b"
+)
 _LATEX_INLINE = re.compile(r"\$[^$\n]{1,200}?[\\^_=][^$\n]{0,200}?\$|\\\([^\n]{1,300}?\\\)")
 
 _HEADING = re.compile(r"^#{1,6} \S[^\n]*\n(?:\s*\n|$)|^#{2,6} \S", re.MULTILINE)
@@ -81,7 +90,10 @@ _MARKDOWN = (
     (1, re.compile(r"^(?:[-*+] |\d{1,2}\. )\S", re.MULTILINE)),
     (1, re.compile(r"^(?:---+|\*\*\*+)\s*$", re.MULTILINE)),
 )
-_RST = re.compile(r"^\.\. [\w-]+(?:::|:)|^\.\. _|:\w+:`|^(?:={4,}|~{4,}|\^{4,}|#{4,})\s*$|(?<!`)``[^`\n]+``(?!`)", re.MULTILINE)
+_MARKDOWN_MARKS = ("#", "*", "](", "`", "~~~", "\n>", "---")
+_RST = re.compile(
+    r"^\.\. [\w-]+(?:::|:)|^\.\. _|:\w+:`|^(?:={4,}|~{4,}|\^{4,}|#{4,})\s*$|(?<!`)``[^`\n]+``(?!`)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +132,8 @@ def formats(text: str, prompt: str = "") -> list[str]:
     if whole:
         return [whole]
     text = text[:LOOKED_AT].strip()
-    page = Page(text, [line for line in text.splitlines() if line.strip()][:LINES], prompt)
+    lines = [line[:LINE] for line in text.splitlines() if line.strip()][:LINES]
+    page = Page(text, lines, prompt[-LOOKED_AT:])
     found = [name for name, test in TESTS if test(page)]
     if set(found) - {"MCQAnswer"} and _is_source(page):
         found = ["Latex"] if len(_LATEX_COMMAND.findall(text)) >= 3 else []
@@ -183,7 +196,8 @@ def _is_source(page: Page) -> bool:
 
 
 def _is_choice(page: Page) -> bool:
-    if len(page.text) > 2000:
+    first = _CHOICE.match(page.text)
+    if len(page.text) > 2000 or (not first and len(page.lines) > 1):
         return False
     options: dict[str, str] = {}
     for line_letter, line_text, inline_letter, inline_text in _OPTION.findall(page.prompt):
@@ -191,7 +205,6 @@ def _is_choice(page: Page) -> bool:
     numbered = {"1", "2"} <= options.keys() and len(page.lines) == 1
     if not ({"A", "B"} <= options.keys() or numbered):
         return False
-    first = _CHOICE.match(page.text)
     if first and first[1].upper() in options:
         return True
     if page.text.strip(" .").casefold() in options.values():
@@ -201,8 +214,11 @@ def _is_choice(page: Page) -> bool:
 
 
 def _is_reasoned(page: Page) -> bool:
-    if _THINK.search(page.text):
+    if any(opening in page.text and closing in page.text for opening, closing in _THINK):
         return True
+    folded = page.text.casefold()
+    if not any(word in folded for word in _CONCLUDES):
+        return False
     conclusions = [match.start() for match in _CONCLUSION.finditer(page.text)]
     if not conclusions or conclusions[-1] < len(page.text) / 2:
         return False
@@ -212,6 +228,8 @@ def _is_reasoned(page: Page) -> bool:
 
 
 def _is_enumeration(page: Page) -> bool:
+    if len(page.lines) < 2:
+        return False
     items = [match for line in page.lines if (match := _ITEM.match(line))]
     if len(items) < 2:
         return False
@@ -271,11 +289,15 @@ def _has_latex(page: Page) -> bool:
 
 
 def _has_markdown(page: Page) -> bool:
+    if not any(mark in page.text for mark in _MARKDOWN_MARKS):
+        return False
     return sum(weight for weight, pattern in _MARKDOWN if pattern.search(page.text)) >= 2
 
 
 def _is_markdown(page: Page) -> bool:
     """Tell Markdown of more than a list with some words in bold."""
+    if not any(mark in page.text for mark in _MARKDOWN_MARKS):
+        return False
     kinds = sum(bool(pattern.search(page.text)) for _, pattern in _MARKDOWN[:4])
     return bool(_HEADING.search(page.text)) or kinds >= 2
 

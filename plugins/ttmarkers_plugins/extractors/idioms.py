@@ -1,7 +1,7 @@
 """What lines of the seventeen programming languages look like: patterns and how telling they are.
 
-Each language has pairs of weight and pattern. A pattern counts once however often it is found: 3 is hardly seen in other
-languages, 1 is a hint. TypeScript stands on JavaScript and C++ on C: they count as more only where something of their
+Each language has pairs of weight and pattern. A pattern counts once however often it is found: 3 is hardly seen in
+other languages, 1 is a hint. TypeScript stands on JavaScript and C++ on C: they count as more only where something of their
 own is found.
 """
 

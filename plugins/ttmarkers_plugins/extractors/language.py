@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 
 NAMES = {code: name for name, code in LANGUAGES.items()}
 LATIN = ("en", "fr", "es", "it", "de", "pt", "pl", "tr", "vi", "nl", "cs", "id", "ro")
-WINDOW = 1000  # characters that are looked at, at the beginning and at the end
+WINDOW = 200  # characters that are looked at, at the beginning and at the end
+LOOKED_AT = 20_000
 SURE, SURE_SHORT = 0.6, 0.85  # fastText decides alone from this probability on, and on short text from that one
+VERY_SURE = 0.9
 SHORT = 25  # letters
 BACKED, HALF_BACKED = 0.2, 0.1  # what fastText must give a language that lingua proposes; names of people and places
 # mislead lingua, so that it is followed on the smaller share only if it is sure itself
 LINGUA_SURE = 0.95
 FEWEST = 7  # letters of an alphabet; below, "Oh, no." could be several languages
+TOO_FEW = "too few letters"
 _SPACE = re.compile(r"\s+")
 _LETTER = re.compile(r"[^\W\d_]")
 _SCRIPTS = {
@@ -70,7 +73,9 @@ class LanguageIdentifier:
         line = _SPACE.sub(" ", text.replace("\0", " ")).strip()
         if not _LETTER.search(line):
             return []
-        labels, scores = self._model.predict(line.encode("utf-8", "replace").decode(), k=number)
+        if not line.isascii():
+            line = line.encode("utf-8", "replace").decode()
+        labels, scores = self._model.predict(line, k=number)
         return [
             (label.removeprefix("__label__"), min(float(score), 1.0))
             for label, score in zip(labels, scores, strict=True)
@@ -93,7 +98,7 @@ class LanguageExtractor:
         return [self._one(subject.example.completion) for subject in batch]
 
     def _one(self, text: str) -> Mapping[str, Found]:
-        code, score = self.identify(prose(text))
+        code, score = self.identify(prose(text[:LOOKED_AT]))
         if score < self._threshold or code not in NAMES:
             return {}
         return {"lang": Found(NAMES[code], score)}
@@ -103,15 +108,20 @@ class LanguageExtractor:
 
         A long text is judged by its beginning and its end; if these differ it is mixed.
         """
-        if len(text) <= 2 * WINDOW:
+        if len(text) <= WINDOW:
             return self._identify(text)
-        head, tail = self._identify(text[:WINDOW]), self._identify(text[-WINDOW:])
+        head = self._identify(text[:WINDOW])
+        if len(text) <= 2 * WINDOW:
+            return head if head[1] >= VERY_SURE else self._identify(text)
+        tail = self._identify(text[-WINDOW:])
         if not tail[0] or head[0] == tail[0]:
             return head
         return tail if not head[0] else ("", 0.0)
 
     def _identify(self, text: str) -> tuple[str, float]:
         script, share = _script(text)
+        if script == TOO_FEW:
+            return "", 0.0
         if script in NAMES:
             return script, share
         best = self._identifier.candidates(text, 5)
@@ -120,10 +130,12 @@ class LanguageExtractor:
         code, score = best[0]
         if score < FOREIGN:
             code = _NEAR.get(code, code)
-        short = len(_LETTER.findall(text[: 4 * SHORT])) < SHORT
-        if script != "latin" or score >= (SURE_SHORT if short else SURE):
-            return code, score
-        return self._second_opinion(text, best)
+        short = len(text) < 4 * SHORT and _letters(text) < SHORT
+        if script == "latin" and score < (SURE_SHORT if short else SURE):
+            code, score = self._second_opinion(text, best)
+        if script == "latin" and code != "en" and score < VERY_SURE and _are_names(text):
+            return "", 0.0  # English answers list names of all languages
+        return code, score
 
     def _second_opinion(self, text: str, best: Sequence[tuple[str, float]]) -> tuple[str, float]:
         """Return the language that fastText and lingua together think likeliest; their mean is the confidence."""
@@ -150,14 +162,21 @@ class LanguageExtractor:
         return LanguageDetectorBuilder.from_iso_codes_639_1(*codes).with_low_accuracy_mode().build()
 
 
-def _script(text: str) -> tuple[str, float]:
-    """Return the language that a script alone tells, or ``latin`` or an empty text; and the script's share.
+def _are_names(text: str) -> bool:
+    """Tell a list of names, which are of any language, from speech by its capitals."""
+    words = [word for word in text.split() if word[0].isalpha()]
+    return sum(word[0].isupper() for word in words) > 0.7 * len(words)
 
-    Too few letters of an alphabet give an empty text and 0.
-    """
-    letters = len(_LETTER.findall(text))
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))
+
+
+def _script(text: str) -> tuple[str, float]:
+    """Return the language that a script alone tells, ``latin``, `TOO_FEW`, or an empty text; and the script's share."""
     if text.isascii():
-        return ("latin", 1.0) if letters >= FEWEST else ("", 0.0)
+        return ("latin", 1.0) if len(text) > 12 * FEWEST or _letters(text) >= FEWEST else (TOO_FEW, 0.0)
+    letters = _letters(text)
     counts = {name: len(pattern.findall(text)) for name, pattern in _SCRIPTS.items()}
     ideographs = counts["han"] + counts["kana"]
     if ideographs > letters / 2:
@@ -167,5 +186,5 @@ def _script(text: str) -> tuple[str, float]:
         if counts[name] > letters / 2:
             return name, counts[name] / letters
     if counts["latin"] > letters / 2:
-        return ("latin", 1.0) if letters >= FEWEST else ("", 0.0)
+        return ("latin", 1.0) if letters >= FEWEST else (TOO_FEW, 0.0)
     return "", 0.0

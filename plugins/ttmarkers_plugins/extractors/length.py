@@ -6,106 +6,63 @@ Source: D'souza et al. 2025, section 3: spaCy's language-specific tokenizer, not
 from __future__ import annotations
 
 import re
-import sys
-import warnings
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ttmarkers.errors import DataError
 from ttmarkers.records import Found
 from ttmarkers_plugins.extractors.prose import segments
+from ttmarkers_plugins.extractors.spacy_counts import Counter
 from ttmarkers_plugins.marker_types import LANGUAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ttmarkers.protocols import Subject
+    from ttmarkers.records import Value
 
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*")
 _ITEM = re.compile(r"^[ \t]*(?:[-*+•‣◦]|\(?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,4})[.)])[ \t]+", re.MULTILINE)
 MEDIUM, LONG = 300, 1000
 UNKNOWN = "xx"  # spaCy's tokenizer for any language
-# spaCy's own tokenizer of Korean needs MeCab, which pip cannot install: words between spaces instead, punctuation apart.
-# Chinese is counted in characters, which is spaCy's default
-_SETTINGS = {"ko": {"nlp": {"tokenizer": {"@tokenizers": "spacy.Tokenizer.v1"}}}}
-CHUNK = 12_000  # characters of Japanese; Sudachi takes 49,149 bytes at once
 # spaCy peels punctuation off a word one character at a time, so that a word of n characters takes n² steps
-LONGEST_WORD = 5000
-_LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD},}}")
+LONGEST_WORD = 2000
+_LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD}}}")
 
 
 class SpacyCounter:
     """Counts tokens and sentences with spaCy, one blank pipeline for each language, made when first needed."""
 
     def __init__(self) -> None:
-        self._pipelines: dict[str, Any] = {}
+        self._counters: dict[str, Counter] = {}
 
     def count(self, text: str, lang: str | None) -> tuple[int, int]:
         """Return the numbers of tokens and sentences of a text.
 
         Tokens are all that spaCy's tokenizer gives, punctuation and line breaks among them. Sentences are those of
         spaCy's sentencizer in the prose: what numbers or points at the items of a list does not end one, and a block
-        of code is one.
+        of code is one. A run of more than `LONGEST_WORD` characters without white space is cut into pieces first.
 
         Args:
             text: the completion.
             lang: English name of its language, as in the taxonomy; None if it is not known.
-
-        Raises:
-            DataError: if a word is too long for spaCy to be cut in reasonable time.
         """
         code = LANGUAGES.get(lang, UNKNOWN) if lang else UNKNOWN
-        if code not in ("zh", "ja") and _LONG_WORD.search(text):
-            raise DataError(f"a word of more than {LONGEST_WORD} characters cannot be counted")
+        if not countable(text, lang):
+            text = _LONG_WORD.sub(r"\g<0> ", text)
+        if code not in self._counters:
+            self._counters[code] = Counter(code)
+        count = self._counters[code].count
+        if "```" not in text and "~~~" not in text and not _ITEM.search(text):
+            plain = text.strip()
+            return count(text) if plain == text else (count(text)[0], max(count(plain)[1], 1))
         parts = segments(text)
         fences = sum(part.code for part in parts)
         plain = _ITEM.sub("", "".join(part.text for part in parts if not part.code)).strip()
-        if not fences and plain == text:
-            return self._count(text, code)
-        return self._count(text, code)[0], max(self._count(plain, code)[1] + fences, 1)
-
-    def _count(self, text: str, code: str) -> tuple[int, int]:
-        if code not in self._pipelines:
-            self._pipelines[code] = _make(code)
-        tokenizer, sentencizer = self._pipelines[code]
-        tokens = sentences = 0
-        for piece in _pieces(text) if code == "ja" else [text]:
-            document = sentencizer(tokenizer(piece))
-            tokens += len(document)
-            sentences += sum(1 for _ in document.sents)
-        return tokens, sentences
+        return count(text)[0], max(count(plain)[1] + fences, 1)
 
 
-def _pieces(text: str) -> Iterator[str]:
-    """Cut a text that is too long for its tokenizer, after a full stop or line break if there is one."""
-    while len(text) > CHUNK:
-        end = max(text.rfind(mark, 0, CHUNK) for mark in "。\n") + 1 or CHUNK
-        yield text[:end]
-        text = text[end:]
-    yield text
-
-
-def _make(code: str) -> tuple[Any, Any]:
-    """Return the tokenizer and the sentencizer of a language."""
-    with _without_torch(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Dictionary.create", DeprecationWarning)  # spaCy's way to ask Sudachi
-        import spacy
-
-        pipeline = spacy.blank(code, config=_SETTINGS.get(code, {}))
-        return pipeline.tokenizer, pipeline.add_pipe("sentencizer")
-
-
-@contextmanager
-def _without_torch() -> Iterator[None]:
-    """Keep spaCy from importing torch, which it would for neural pipelines alone, and which takes seconds."""
-    if "spacy" in sys.modules or "torch" in sys.modules:
-        yield
-        return
-    sys.modules["torch"] = None  # type: ignore[assignment]  # what Python documents to make an import fail
-    try:
-        yield
-    finally:
-        del sys.modules["torch"]
+def countable(text: str, lang: str | None) -> bool:
+    """Tell whether a text has no run of characters without white space that is too long to be words."""
+    return len(text) < LONGEST_WORD or lang in ("Chinese", "Japanese") or not _LONG_WORD.search(text)
 
 
 class SpacyLengthExtractor:
@@ -115,13 +72,15 @@ class SpacyLengthExtractor:
         self._counter = SpacyCounter()
 
     def extract(self, batch: Sequence[Subject]) -> list[Mapping[str, Found]]:
-        """Return both counts for each completion."""
-        found: list[Mapping[str, Found]] = []
-        for subject in batch:
-            lang = subject.markers.get("lang")
-            tokens, sentences = self._counter.count(subject.example.completion, str(lang) if lang else None)
-            found.append({"length_tokens": Found(tokens), "length_sentences": Found(sentences)})
-        return found
+        """Return both counts for each completion; none where there are no words to count."""
+        return [self._one(subject.example.completion, subject.markers.get("lang")) for subject in batch]
+
+    def _one(self, text: str, lang: Value | None) -> Mapping[str, Found]:
+        name = str(lang) if lang else None
+        if not countable(text, name):
+            return {}
+        tokens, sentences = self._counter.count(text, name)
+        return {"length_tokens": Found(tokens), "length_sentences": Found(sentences)}
 
 
 class ParagraphExtractor:

@@ -1,0 +1,160 @@
+"""What is annotated and how, and the worker that annotates one shard after another."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from ttmarkers.datasets import to_example, unfold
+from ttmarkers.errors import DataError
+from ttmarkers.extraction import Extraction
+from ttmarkers.manifest import atomic, write_json
+from ttmarkers.shards import OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ttmarkers.extraction import Plan, Row
+    from ttmarkers.records import Example, Origin, Parallel
+    from ttmarkers.shards import Shard
+
+
+@dataclass(frozen=True)
+class AnnotationJob:
+    """What to annotate and how.
+
+    Attributes:
+        inputs: files, globs or ``hf:`` names.
+        output: a ``.jsonl`` or ``.parquet`` file that does not exist yet.
+        plan: which extractors are asked for which markers.
+        columns: our name of a column -> the file's.
+        quarantine: where bad rows go with their reasons; without it the first bad row ends the run.
+        limit: the greatest number of rows that are read.
+        workers: processes.
+        resume: go on with an interrupted run.
+        fitted: a file of fitted states to use instead of fitting.
+        fit_where: column -> value of the rows that are fitted on.
+        max_chars: rows with more characters of text are bad.
+        parallel: how rows of parallel sentences become translation examples.
+    """
+
+    inputs: tuple[str, ...]
+    output: Path
+    plan: Plan
+    columns: Mapping[str, str] = field(default_factory=dict)
+    quarantine: Path | None = None
+    limit: int | None = None
+    workers: int = 1
+    resume: bool = False
+    fitted: Path | None = None
+    fit_where: Mapping[str, str | int] = field(default_factory=dict)
+    max_chars: int = 1_000_000
+    parallel: Parallel | None = None
+
+    @property
+    def parts(self) -> Path:
+        """The folder of finished shards."""
+        return self.output.with_name(self.output.name + ".parts")
+
+
+@dataclass
+class AnnotationResult:
+    """Counts of a finished annotation; ``found`` counts rows by marker."""
+
+    rows: int = 0
+    bad: int = 0
+    found: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: AnnotationResult) -> None:
+        """Add the counts of another shard."""
+        self.rows += other.rows
+        self.bad += other.bad
+        for name, count in other.found.items():
+            self.found[name] = self.found.get(name, 0) + count
+
+
+class Worker:
+    """Annotates shards with extractors that are made once."""
+
+    def __init__(self, job: AnnotationJob) -> None:
+        self._job = job
+        self._extraction = Extraction(job.plan)
+
+    def run(self, shard: Shard) -> AnnotationResult:
+        """Annotate a shard and write its files; the file ``done`` comes last and says that the others are whole."""
+        bad: list[tuple[Origin, Any, DataError]] = []
+        examples: list[Example] = []
+        for origin, row in shard.chunk.parse():
+            try:
+                if isinstance(row, DataError):
+                    raise row
+                parts = unfold(row, origin, self._job.parallel) if self._job.parallel else (row,)
+                for part in parts:
+                    example = to_example(part, origin, self._job.columns)
+                    self._check_size(example)
+                    examples.append(example)
+            except DataError as error:
+                self._reject(bad, origin, row, error)
+        result = AnnotationResult()
+        with atomic(shard.path(self._job.parts, "rows")) as stream:
+            for found in self._extraction.run(examples):
+                if found.error is not None:
+                    self._reject(bad, found.example.origin, found.example.columns, found.error)
+                    continue
+                stream.write(self._line(found, result))
+        bad.sort(key=lambda item: item[0].row)
+        with atomic(shard.path(self._job.parts, "bad")) as stream:
+            for origin, row, reason in bad:
+                content = None if isinstance(row, DataError) else dict(row)
+                entry = {"file": origin.name, "row": origin.row, "reason": str(reason), "content": content}
+                if content is None:
+                    raw = shard.chunk.rows[origin.row - shard.chunk.first_row]
+                    entry["content"] = bytes(raw).decode("utf-8", "replace") if isinstance(raw, bytes) else None
+                stream.write(orjson.dumps(entry, option=OPTIONS))
+        result.bad = len(bad)
+        write_json(shard.path(self._job.parts, "done"), asdict(result))
+        return result
+
+    def _check_size(self, example: Example) -> None:
+        size = len(example.completion) + sum(len(turn.content) for turn in example.prompt)
+        if size > self._job.max_chars:
+            raise DataError(
+                f"{example.origin}: the row has {size:,} characters, more than data.max_chars = "
+                f"{self._job.max_chars:,}: cut it, raise the limit, or set it apart with --quarantine FILE"
+            )
+
+    def _reject(self, bad: list[tuple[Origin, Any, DataError]], origin: Origin, row: Any, error: DataError) -> None:
+        if self._job.quarantine is None:
+            raise error
+        bad.append((origin, row, error))
+
+    def _line(self, row: Row, result: AnnotationResult) -> bytes:
+        wanted = self._job.plan.kept
+        markers = {name: value for name, value in row.markers.items() if name in wanted}
+        result.rows += 1
+        for name in markers:
+            result.found[name] = result.found.get(name, 0) + 1
+        line = {
+            **row.example.columns,
+            "id": row.example.id,
+            "markers": markers,
+            "markers_meta": {name: row.meta[name] for name in markers},
+        }
+        try:
+            return orjson.dumps(line, option=OPTIONS)
+        except TypeError as error:
+            bad = next((name for name, value in line.items() if not _writable(value)), "?")
+            raise DataError(
+                f"{row.example.origin}: column {bad!r} cannot be written as JSON ({error}): leave it out of the input"
+            ) from error
+
+
+def _writable(value: Any) -> bool:
+    try:
+        orjson.dumps(value, option=OPTIONS)
+    except TypeError:
+        return False
+    return True
