@@ -11,6 +11,7 @@ from ttmarkers.taxonomy import Taxonomy, make_taxonomy
 
 if TYPE_CHECKING:
     from ttmarkers.cli import Context
+    from ttmarkers.components import MarkerType
     from ttmarkers.registry import Registry
 
 
@@ -32,14 +33,18 @@ def markers() -> None:
 
 @markers.command("list")
 @json_option
+@click.option("--markdown", is_flag=True, help="Print the whole taxonomy as a page.")
 @click.pass_obj
-def markers_list(context: Context, as_json: bool) -> None:
+def markers_list(context: Context, as_json: bool, markdown: bool) -> None:
     """List the marker types in the order in which a block writes them."""
     registry = context.plugins.marker_types()
     # not by Registry.all: a listing shows both of two types with one name
     order = make_taxonomy({entry.component.name: entry.component for entry in registry}).names
     entries = sorted(registry, key=lambda entry: order.index(entry.component.name))
     warn_of_failed(context.plugins)
+    if markdown:
+        click.echo(_page([entry.component for entry in entries], context))
+        return
     if as_json:
         print_json(
             [{**Taxonomy((entry.component,)).to_json()[0], "distribution": entry.distribution} for entry in entries]
@@ -50,6 +55,31 @@ def markers_list(context: Context, as_json: bool) -> None:
         ("name", "kind", "values", "summary"),
         [(kind.name, kind.kind, len(kind.values) or kind.unit or "-", kind.summary) for kind in kinds],
     )
+
+
+def _page(kinds: list[MarkerType], context: Context) -> str:
+    """Return the reference page of marker types."""
+    extractors = list(context.plugins.extractors())
+    lines = [
+        "# Taxonomy",
+        "",
+        "Written by `ttm markers list --markdown`; the order is that of a block. `ttm annotate` finds a marker by the",
+        "data set's own word first (`markers.declared`), then by the extractors named here, in this order.",
+    ]
+    for kind in kinds:
+        lines += ["", f"## `{kind.name}`", "", f"{kind.summary} Kind: {kind.kind}."]
+        if kind.values:
+            lines += ["", ", ".join(f"`{value}`" for value in kind.values)]
+        if kind.unit or kind.minimum is not None:
+            least = f"; the least is {kind.minimum:g}" if kind.minimum is not None else ""
+            lines += ["", f"In {kind.unit or 'points'}{least}."]
+        if kind.aliases:
+            lines += ["", "Also written " + ", ".join(f"`{a}` = {v}" for a, v in sorted(kind.aliases.items())) + "."]
+        found = [e.component for e in extractors if kind.name in e.component.markers]
+        lines += ["", *(f"- `{c.name}`{'' if c.default else ' (when named)'}: {c.summary}" for c in found)]
+        if not found:
+            lines += ["No extractor finds it: the data set must say it."]
+    return "\n".join(lines)
 
 
 @markers.command("show")

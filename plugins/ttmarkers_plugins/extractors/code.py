@@ -50,7 +50,8 @@ _CODE_LINE = re.compile(
       | ^\s*[\w.$:!]+\(.*\)[;:]?\s*(?:\#.*|//.*)?$
       | ^\s*\w+'?\s::\s
       | ^\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|FROM|WHERE|JOIN|GROUP|ORDER|HAVING|LIMIT|VALUES|SET)\b
-      | \b(?:IDENTIFICATION|ENVIRONMENT|DATA|PROCEDURE)\ DIVISION | \b(?:PIC|PERFORM|MOVE|STOP|END-IF|END-PERFORM)\b | ^\s+DISPLAY\b
+      | \b(?:IDENTIFICATION|ENVIRONMENT|DATA|PROCEDURE)\ DIVISION | ^\s+DISPLAY\b
+      | \b(?:PIC|PERFORM|MOVE|STOP|END-IF|END-PERFORM)\b
       | ^\s*(?:sudo|git|cd|mkdir|curl|pip|npm|docker|apt(?:-get)?|grep|awk|sed)\s\S
     """,
     re.VERBOSE,
@@ -101,7 +102,7 @@ class CodeTypeExtractor:
 
     def guess(self, code: str) -> tuple[str, float]:
         """Return the language that code is written in and how sure that is; ``("", 0.0)`` if in none of ours."""
-        found = idioms.scores(code)
+        found = dict(idioms.scores(code))
         first, second = sorted([*found.values(), 0, 0], reverse=True)[:2]
         if first >= CLEAR and first - second >= MARGIN:
             return max(found, key=lambda name: found[name]), 0.95
@@ -148,5 +149,5 @@ def looks_like_code(text: str, threshold: float = 0.5) -> bool:
     words = sum(bool(_WORDS.fullmatch(line)) for line in lines) / len(lines)
     if code < FEW or (words > 1 - threshold and code < threshold / 3):
         return False
-    strongest = max(idioms.scores(text).values(), default=0)
+    strongest = max(idioms.scores(text).values(), default=0)  # remembered for the guess
     return (strongest >= CLEAR and words <= 1 - threshold) or (strongest >= 2 * CLEAR and code >= threshold / 3)

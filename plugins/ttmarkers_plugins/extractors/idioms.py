@@ -7,7 +7,13 @@ own is found.
 
 from __future__ import annotations
 
+import functools
 import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LINE = 300  # characters of a line that are looked at, so that no pattern takes long
 LINES = 400
@@ -216,7 +222,8 @@ _COMPILED = {
 }
 
 
-def scores(code: str) -> dict[str, int]:
+@functools.lru_cache(maxsize=8)
+def scores(code: str) -> Mapping[str, int]:
     """Return how much in a text speaks for each language; languages for which nothing speaks are left out."""
     text = "\n".join(line[:LINE] for line in code.splitlines()[:LINES])
     own = {
@@ -226,4 +233,4 @@ def scores(code: str) -> dict[str, int]:
     found = {
         name: score + (own[_EXTENDS[name]] if name in _EXTENDS and score >= OWN else 0) for name, score in own.items()
     }
-    return {name: score for name, score in found.items() if score}
+    return MappingProxyType({name: score for name, score in found.items() if score})

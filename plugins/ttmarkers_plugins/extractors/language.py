@@ -31,7 +31,7 @@ SHORT = 25  # letters
 BACKED, HALF_BACKED = 0.2, 0.1  # what fastText must give a language that lingua proposes; names of people and places
 # mislead lingua, so that it is followed on the smaller share only if it is sure itself
 LINGUA_SURE = 0.95
-FEWEST = 7  # letters of an alphabet; below, "Oh, no." could be several languages
+FEWEST = 5  # letters of an alphabet; below, "Oh, no." could be several languages
 TOO_FEW = "too few letters"
 _SPACE = re.compile(r"\s+")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -41,6 +41,7 @@ _SCRIPTS = {
     "ko": re.compile(r"[\uac00-\ud7af\u1100-\u11ff]"),
     "el": re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]"),
     "he": re.compile(r"[\u0590-\u05ff]"),
+    "vi": re.compile(r"[\u1ea0-\u1ef9\u01a0\u01a1\u01af\u01b0]"),  # letters with two marks, and the horned ones
     "latin": re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]"),
 }
 KANA_SHARE = 0.05  # Chinese has none, Japanese prose hardly less
@@ -165,7 +166,7 @@ class LanguageExtractor:
 def _are_names(text: str) -> bool:
     """Tell a list of names, which are of any language, from speech by its capitals."""
     words = [word for word in text.split() if word[0].isalpha()]
-    return sum(word[0].isupper() for word in words) > 0.7 * len(words)
+    return len(words) > 1 and sum(word[0].isupper() for word in words) > 0.8 * len(words)
 
 
 def _letters(text: str) -> int:
@@ -185,6 +186,8 @@ def _script(text: str) -> tuple[str, float]:
     for name in ("ko", "el", "he"):
         if counts[name] > letters / 2:
             return name, counts[name] / letters
+    if counts["vi"] > letters / 10:
+        return "vi", VERY_SURE
     if counts["latin"] > letters / 2:
         return ("latin", 1.0) if letters >= FEWEST else (TOO_FEW, 0.0)
     return "", 0.0
