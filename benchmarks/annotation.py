@@ -46,8 +46,22 @@ def timed(command: list[str]) -> tuple[float, float]:
 def annotate(source: Path, folder: Path, workers: int, profile: str | None) -> tuple[float, float]:
     """Annotate a file with all markers, in a process of its own so that its memory is its own."""
     output = folder / f"out-{workers}-{time.monotonic_ns()}.jsonl"
-    command = [sys.executable, "-c", "from ttmarkers.cli import main; main()", "annotate", str(source), "-o", str(output)]
-    command += ["--workers", str(workers), "--quarantine", f"{output}.bad", *(["--profile", profile] if profile else [])]
+    command = [
+        sys.executable,
+        "-c",
+        "from ttmarkers.cli import main; main()",
+        "annotate",
+        str(source),
+        "-o",
+        str(output),
+    ]
+    command += [
+        "--workers",
+        str(workers),
+        "--quarantine",
+        f"{output}.bad",
+        *(["--profile", profile] if profile else []),
+    ]
     script = f"import sys; sys.argv = {[__file__, '--one', json.dumps(command)]!r}; exec(open({__file__!r}).read())"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     output.unlink()
@@ -79,7 +93,9 @@ def main() -> None:
         one, memory_one = annotate(options.source, folder, 1, options.profile)
         two, memory = annotate(options.source, folder, 2, options.profile)
         print(f"{rows} rows; all markers, 1 worker: {one:.1f} s, peak {memory_one:.0f} MB")
-        print(f"2 workers: {two:.1f} s, peak {memory:.0f} MB in one process; 1 worker takes {one / two:.2f} times as long")
+        print(
+            f"2 workers: {two:.1f} s, peak {memory:.0f} MB in one process; 1 worker takes {one / two:.2f} times as long"
+        )
         if options.dj:
             config = folder / "dj.yaml"
             config.write_text(DJ_CONFIG.format(source=options.source.resolve(), folder=folder, key=options.text_key))
@@ -90,7 +106,8 @@ def main() -> None:
             large = folder / "large.jsonl"
             repeat(options.source, large, options.large)
             seconds, memory_large = annotate(large, folder, 2, options.profile)
-            print(f"{options.large} rows, 2 workers: {seconds:.0f} s, peak {memory_large:.0f} MB ({memory_large / memory:.2f})")
+            growth = memory_large / memory
+            print(f"{options.large} rows, 2 workers: {seconds:.0f} s, peak {memory_large:.0f} MB ({growth:.2f} times)")
 
 
 if __name__ == "__main__":

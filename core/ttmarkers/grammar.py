@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+MOST = 4  # values that a model may write for one marker
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:
@@ -17,6 +19,7 @@ class Slot:
         choices: all values as text; empty for numbers.
         pattern: a regular expression of the values, for numbers.
         required: whether the marker must stand in the block.
+        several: what stands between the values of a marker that may have up to `MOST`; empty if it has one.
     """
 
     name: str
@@ -25,6 +28,7 @@ class Slot:
     choices: tuple[str, ...]
     pattern: str
     required: bool
+    several: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ class BlockGrammar:
 def _slot(slot: Slot) -> str:
     """Return a marker as one expression: apart, a value that begins another would be read too soon."""
     value = "|".join(map(_escape, slot.choices)) if slot.choices else slot.pattern
-    return f"/{_escape(slot.prefix)}({value}){_escape(slot.suffix)}/"
+    further = f"({_escape(slot.several)}({value})){{0,{MOST - 1}}}" if slot.several else ""
+    return f"/{_escape(slot.prefix)}({value}){further}{_escape(slot.suffix)}/"
 
 
 def _escape(text: str) -> str:

@@ -39,7 +39,16 @@ def read_marked(
             raise DataError(f"{origin}: the row has no markers: annotate the file first with ttm annotate")
         known = {name: value for name, value in found.items() if value is not None}
         markers = taxonomy.check(known, where=str(origin))
-        yield MarkedExample(example.id, example.prompt, example.completion, markers, origin)
+        yield MarkedExample(example.id, example.prompt, example.completion, markers, origin, _others(row, markers))
+
+
+def _others(row: Mapping[str, Any], markers: Mapping[str, Value]) -> dict[str, list[Value]]:
+    """Return the further values that ``markers_meta`` keeps of a row's markers."""
+    meta = row.get("markers_meta")
+    if not isinstance(meta, dict):
+        return {}
+    found = {name: entry.get("others") for name, entry in meta.items() if isinstance(entry, dict) and name in markers}
+    return {name: list(values) for name, values in found.items() if isinstance(values, list) and values}
 
 
 @dataclass
@@ -86,7 +95,7 @@ def pack(example: MarkedExample) -> dict[str, Any]:
         "id": example.id,
         "prompt": orjson.dumps([(turn.role, turn.content) for turn in example.prompt]).decode(),
         "completion": example.completion,
-        "markers": orjson.dumps(dict(example.markers)).decode(),
+        "markers": orjson.dumps([dict(example.markers), dict(example.others)]).decode(),
         "file": example.origin.name,
         "row": example.origin.row,
     }
@@ -94,10 +103,12 @@ def pack(example: MarkedExample) -> dict[str, Any]:
 
 def unpack(row: Mapping[str, Any]) -> MarkedExample:
     """Undo `pack`."""
+    markers, others = orjson.loads(row["markers"])
     return MarkedExample(
         row["id"],
         tuple(Message(role, content) for role, content in orjson.loads(row["prompt"])),
         row["completion"],
-        orjson.loads(row["markers"]),
+        markers,
         Origin(row["file"], row["row"]),
+        others,
     )

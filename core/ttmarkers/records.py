@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Value = str | int | float
 """What a marker can hold: a category, a count, or a score."""
@@ -95,13 +95,17 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class MarkedExample:
-    """An example and what is known of it. A marker that is not known is absent."""
+    """An example and what is known of it. A marker that is not known is absent.
+
+    ``others`` holds the further values of markers that have more than one.
+    """
 
     id: str
     prompt: tuple[Message, ...]
     completion: str
     markers: Mapping[str, Value]
     origin: Origin
+    others: Mapping[str, Sequence[Value]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,19 +12,24 @@ from typing import TYPE_CHECKING
 from ttmarkers.records import Message, RenderedPair
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ttmarkers.dropout import Dropout
     from ttmarkers.records import MarkedExample, Value
     from ttmarkers.template import Template
 
 
-def ask(prompt: tuple[Message, ...], markers: Mapping[str, Value], template: Template) -> tuple[Message, ...]:
+def ask(
+    prompt: tuple[Message, ...],
+    markers: Mapping[str, Value],
+    template: Template,
+    others: Mapping[str, Sequence[Value]] | None = None,
+) -> tuple[Message, ...]:
     """Return a prompt whose last turn ends with the block of the given markers; without markers, as it is."""
     if not markers:
         return prompt
     *history, last = prompt
-    return (*history, Message(last.role, last.content + template.before + template.render(markers)))
+    return (*history, Message(last.role, last.content + template.before + template.render(markers, others)))
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,8 @@ class Renderer:
         kept = self.dropout.kept(tuple(markers), example.id, epoch)
         return RenderedPair(
             id=example.id,
-            prompt=ask(example.prompt, {name: markers[name] for name in kept}, self.template),
-            block=self.template.render(markers) + self.template.after,
+            prompt=ask(example.prompt, {name: markers[name] for name in kept}, self.template, example.others),
+            block=self.template.render(markers, example.others) + self.template.after,
             answer=example.completion,
             dropped=tuple(name for name in markers if name not in kept),
         )

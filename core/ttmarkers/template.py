@@ -2,8 +2,9 @@ r"""How a block of markers is written and read: one Jinja file, from which three
 
 A template file defines the macros ``opening()``, ``marker(name, value)`` and ``closing()``, and the strings
 ``before`` (between instruction and block in a prompt), ``after`` (between block and answer in a target), ``joiner``
-(between two markers) and ``codec`` (``text`` or ``json``, see `ttmarkers.codecs`). So the file owns every white-space
-character. From it alone come `Template.render`, `Template.parse` and `Template.grammar`, and
+(between two markers), ``codec`` (``text`` or ``json``, see `ttmarkers.codecs`) and ``several`` (between the values of
+one categorical marker that has more than one; without it only the first is written). So the file owns every
+white-space character. From it alone come `Template.render`, `Template.parse` and `Template.grammar`, and
 ``parse(render(markers)) == markers`` holds for any markers of the taxonomy.
 
 Example:
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -32,26 +33,30 @@ from ttmarkers.codecs import Codec, JsonCodec, TextCodec
 from ttmarkers.components import read_data
 from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.grammar import BlockGrammar, Slot
+from ttmarkers.taxonomy import check_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from ttmarkers.components import TemplateComponent
+    from ttmarkers.components import MarkerType, TemplateComponent
     from ttmarkers.records import Value
     from ttmarkers.taxonomy import Taxonomy
 
-_SETTINGS = ("before", "after", "joiner", "codec")
 _PROBES = ("\ue000Aa0", "\ue001zZ9\ue002")  # private characters: no template writes them of its own accord
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A model's text taken apart. ``fault`` says what was wrong with the block; empty if nothing."""
+    """A model's text taken apart. ``fault`` says what was wrong with the block; empty if nothing.
+
+    ``markers`` holds the first value of each marker, ``others`` the further ones of a template that writes several.
+    """
 
     block: str
     markers: dict[str, Value]
     text: str
     fault: str = ""
+    others: dict[str, tuple[Value, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class Template:
         self.before: str = str(getattr(module, "before", ""))
         self.after: str = str(getattr(module, "after", ""))
         self.joiner: str = str(getattr(module, "joiner", ""))
+        self.several: str = str(getattr(module, "several", ""))
         self.opening: str = self._call(module, "opening")
         self.closing: str = self._call(module, "closing")
         if not self.opening.strip() or not self.closing.strip():
@@ -93,7 +99,7 @@ class Template:
         self._patterns = {
             kind.name: re.compile(
                 re.escape(self._frames[kind.name].prefix)
-                + f"({self._codec.pattern(kind)})"
+                + f"({self._values_pattern(kind)})"
                 + re.escape(self._frames[kind.name].suffix)
             )
             for kind in taxonomy
@@ -104,8 +110,12 @@ class Template:
         """SHA-256 of the source, in hexadecimal."""
         return hashlib.sha256(self.source.encode()).hexdigest()
 
-    def render(self, markers: Mapping[str, Value]) -> str:
+    def render(self, markers: Mapping[str, Value], others: Mapping[str, Sequence[Value]] | None = None) -> str:
         """Return the block of the given markers, in the taxonomy's order whatever theirs is.
+
+        Args:
+            markers: the first value of each marker.
+            others: further values, written by templates that write several; others leave them out.
 
         Raises:
             DataError: for a value that the taxonomy does not hold.
@@ -115,7 +125,11 @@ class Template:
         pieces = []
         for name, value in checked.items():
             frame = self._frames[name]
-            pieces.append(frame.prefix + self._codec.write(self.taxonomy.get(name), value) + frame.suffix)
+            kind = self.taxonomy.get(name)
+            further = others.get(name, ()) if others and self._writes_several(kind) else ()
+            values = dict.fromkeys([value, *(check_value(kind, other) for other in further)])
+            text = self.several.join(self._codec.write(kind, each) for each in values)
+            pieces.append(frame.prefix + text + frame.suffix)
         return self.opening + self.joiner.join(pieces) + self.closing
 
     def parse(self, text: str) -> dict[str, Value]:
@@ -124,10 +138,14 @@ class Template:
         Raises:
             DataError: if the text is no block of this template.
         """
-        markers, end = self._scan(text, 0)
+        return self.parse_all(text)[0]
+
+    def parse_all(self, text: str) -> tuple[dict[str, Value], dict[str, tuple[Value, ...]]]:
+        """Return the markers of a block as `parse` does, and the further values of those that have several."""
+        markers, others, end = self._scan(text, 0)
         if end != len(text):
             raise DataError(f"template {self.name!r}: the block is followed by {text[end : end + 20]!r}")
-        return markers
+        return markers, others
 
     def split(self, text: str) -> Split:
         """Take a target apart into block and answer. Never fails: a fault is reported and the answer delivered.
@@ -138,13 +156,14 @@ class Template:
         start = len(text) - len(text.lstrip())
         if not text.startswith(self.opening.rstrip(), start):
             return Split("", {}, text, "no block")
+        others: dict[str, tuple[Value, ...]] = {}
         try:
-            markers, end = self._scan(text, start)
+            markers, others, end = self._scan(text, start)
             fault = ""
         except DataError as error:
             markers, end, fault = self._salvage(text, start, str(error))
         answer = text[end:]
-        return Split(text[start:end], markers, answer.removeprefix(self.after), fault)
+        return Split(text[start:end], markers, answer.removeprefix(self.after), fault, others)
 
     def grammar(self, fixed: Mapping[str, Value] | None = None, required: Iterable[str] = ()) -> BlockGrammar:
         """Return the grammar of the blocks that this template writes, as an engine needs it.
@@ -167,32 +186,48 @@ class Template:
                     tuple(self._codec.write(kind, value) for value in values),
                     self._codec.pattern(kind),
                     kind.name in must,
+                    self.several if self._writes_several(kind) and kind.name not in held else "",
                 )
             )
         return BlockGrammar(self.opening, self.joiner, self.closing, self.after, tuple(slots))
 
-    def _scan(self, text: str, start: int) -> tuple[dict[str, Value], int]:
+    def _scan(self, text: str, start: int) -> tuple[dict[str, Value], dict[str, tuple[Value, ...]], int]:
         if not text.startswith(self.opening, start):
             raise DataError(f"template {self.name!r}: the text does not begin with {self.opening!r}")
         position = start + len(self.opening)
         markers: dict[str, Value] = {}
+        others: dict[str, tuple[Value, ...]] = {}
         while not text.startswith(self.closing, position):
             if markers and self.joiner:
                 if not text.startswith(self.joiner, position):
                     raise DataError(f"template {self.name!r}: unreadable at {text[position : position + 40]!r}")
                 position += len(self.joiner)
-            name, value, position = self._read_one(text, position)
+            name, values, position = self._read_one(text, position)
             if name in markers:
                 raise DataError(f"template {self.name!r}: {name} stands twice in the block")
-            markers[name] = value
-        return markers, position + len(self.closing)
+            markers[name] = values[0]
+            if len(values) > 1:
+                others[name] = values[1:]
+        return markers, others, position + len(self.closing)
 
-    def _read_one(self, text: str, position: int) -> tuple[str, Value, int]:
+    def _read_one(self, text: str, position: int) -> tuple[str, tuple[Value, ...], int]:
         for name, pattern in self._patterns.items():
             found = pattern.match(text, position)
             if found:
-                return name, self._codec.read(self.taxonomy.get(name), found.group(1)), found.end()
+                return name, self._values(name, found.group(1)), found.end()
         raise DataError(f"template {self.name!r}: unreadable at {text[position : position + 40]!r}")
+
+    def _writes_several(self, kind: MarkerType) -> bool:
+        return bool(self.several) and kind.kind == "categorical"
+
+    def _values_pattern(self, kind: MarkerType) -> str:
+        one = self._codec.pattern(kind)
+        return f"{one}(?:{re.escape(self.several)}{one})*" if self._writes_several(kind) else one
+
+    def _values(self, name: str, text: str) -> tuple[Value, ...]:
+        kind = self.taxonomy.get(name)
+        texts = text.split(self.several) if self._writes_several(kind) else [text]
+        return tuple(self._codec.read(kind, each) for each in texts)
 
     def _salvage(self, text: str, start: int, fault: str) -> tuple[dict[str, Value], int, str]:
         """Find the end of a faulty block and the markers in it that can still be read."""
@@ -211,7 +246,7 @@ class Template:
             found = re.compile(rf"(?<!\w){pattern.pattern}{after}").search(text, start, end)
             if found:
                 try:
-                    markers[name] = self._codec.read(self.taxonomy.get(name), found.group(1))
+                    markers[name] = self._values(name, found.group(1))[0]
                 except DataError:
                     continue  # this value is part of the fault that is reported
         return markers, end, fault
@@ -250,11 +285,13 @@ class Template:
         return _Frame(prefix, suffix)
 
     def _make_codec(self, name: str) -> Codec:
+        if self.several and (name == "json" or any(char.isalnum() or char in "_ %" for char in self.several)):
+            raise ConfigError(f"template {self.name!r}: several must be punctuation, and needs codec 'text'")
         if name == "json":
             return JsonCodec()
         if name != "text":
             raise ConfigError(f"template {self.name!r}: codec {name!r} is unknown, use 'text' or 'json'")
-        literals = [self.opening, self.closing, self.joiner]
+        literals = [self.opening, self.closing, self.joiner, self.several]
         literals += [part for frame in self._frames.values() for part in (frame.prefix, frame.suffix)]
         structural = {char for text in literals for char in text if not (char.isalnum() or char in "_ ")}
         closers = [frame.suffix + self.joiner for frame in self._frames.values()]

@@ -111,6 +111,9 @@ def ttm_extractors() -> Iterator[ExtractorComponent]:
 def ttm_templates() -> Iterator[TemplateComponent]:
     """Yield the shipped block templates."""
     yield TemplateComponent("paper", "The paper's block, in angle brackets.", "ttmarkers_templates:blocks/paper.jinja")
+    yield TemplateComponent(
+        "several", "The paper's, with all values of a marker.", "ttmarkers_templates:blocks/several.jinja"
+    )
     yield TemplateComponent("compact", "Fewer tokens: [[name=value; ...]].", "ttmarkers_templates:blocks/compact.jinja")
     yield TemplateComponent("json", "One JSON object on a line.", "ttmarkers_templates:blocks/json.jinja")
 

@@ -45,6 +45,16 @@ def accepts(grammar: BlockGrammar, text: str, tokenizer: llguidance.LLTokenizer 
     return bool(matcher.is_accepting())
 
 
+@given(values=st.lists(st.sampled_from(PAPER.get("format").values), min_size=1, max_size=6, unique=True))
+def test_accepts_several_values(values: list[str]) -> None:
+    """A marker may have up to four values where none is fixed; a fixed one stands alone."""
+    template = SHIPPED["several"]
+    first, *others = values
+    text = template.render({"format": first, "lang": "French"}, {"format": others}) + template.after
+    assert accepts(template.grammar({"lang": "French"}), text) == (len(values) <= 4)
+    assert accepts(template.grammar({"format": first}), text) == (not others)
+
+
 @templates
 @given(markers=markers_of(PAPER))
 def test_accepts_what_is_written(name: str, markers: Mapping[str, Value]) -> None:
@@ -93,7 +103,7 @@ def block(name: str, *pairs: tuple[str, Value]) -> str:
     template = SHIPPED[name]
     pieces = []
     for marker, value in pairs:
-        if name == "paper":
+        if name in ("paper", "several"):
             pieces.append(f"<{marker}> {value} </{marker}> ")
         elif name == "compact":
             pieces.append(f"{marker}={value}")

@@ -32,6 +32,8 @@ def test_golden_blocks() -> None:
     assert {name: template.render(MARKERS) for name, template in SHIPPED.items()} == {
         "paper": "<MARKER_LIST> <quality> 0.5 </quality> <length_tokens> 199 </length_tokens> <task> CodeFix </task> "
         "<lang> French </lang> </MARKER_LIST>",
+        "several": "<MARKER_LIST> <quality> 0.5 </quality> <length_tokens> 199 </length_tokens> <task> CodeFix </task> "
+        "<lang> French </lang> </MARKER_LIST>",
         "compact": "[[quality=0.5; length_tokens=199; task=CodeFix; lang=French]]",
         "json": '{"markers": {"quality": 0.5, "length_tokens": 199, "task": "CodeFix", "lang": "French"}}',
     }
@@ -41,6 +43,7 @@ def test_golden_empty_blocks_and_borders() -> None:
     """Without markers the frame alone is written; what stands before and after a block is the template's own."""
     assert {name: (t.before, t.render({}), t.after) for name, t in SHIPPED.items()} == {
         "paper": (" ", "<MARKER_LIST> </MARKER_LIST>", "\n"),
+        "several": (" ", "<MARKER_LIST> </MARKER_LIST>", "\n"),
         "compact": (" ", "[[]]", "\n"),
         "json": ("\n", '{"markers": {}}', "\n"),
     }
@@ -55,6 +58,12 @@ def test_golden_escapes() -> None:
     }
     assert found == {
         "paper": [
+            '<MARKER_LIST> <tone> so "very" [sad] </tone> </MARKER_LIST>',
+            "<MARKER_LIST> <tone> %3C%2Ftone%3E 50%25 ; </tone> </MARKER_LIST>",
+            "<MARKER_LIST> <tone> %20a %20b%20 </tone> </MARKER_LIST>",
+            "<MARKER_LIST> <tone> 日本 é%0A </tone> </MARKER_LIST>",
+        ],
+        "several": [
             '<MARKER_LIST> <tone> so "very" [sad] </tone> </MARKER_LIST>',
             "<MARKER_LIST> <tone> %3C%2Ftone%3E 50%25 ; </tone> </MARKER_LIST>",
             "<MARKER_LIST> <tone> %20a %20b%20 </tone> </MARKER_LIST>",
@@ -171,6 +180,7 @@ def test_split_of_a_damaged_block(name: str, good: str, bad: str) -> None:
 
 DAMAGE = {
     "paper": "<MARKER_LIST> <{0}> {1} </{0}> </MARKER_LIST>",
+    "several": "<MARKER_LIST> <{0}> {1} </{0}> </MARKER_LIST>",
     "compact": "[[{0}={1}]]",
     "json": '{{"markers": {{"{0}": {1}}}}}',
 }
