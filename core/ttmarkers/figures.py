@@ -106,10 +106,13 @@ def histogram(values: Mapping[float, int], title: str) -> str:
     share = weights[order].cumsum() / weights.sum()
     top = float(numbers[order][share.searchsorted(0.98)])
     low = float(numbers.min())
-    top = top if top > low else low + 1
-    steps = 40 if any(number != int(number) for number in values) else int(min(40, top - low + 1))
+    if all(number == int(number) for number in values):  # bars over the numbers, not between them
+        top = max(top, low + 1)
+        steps, borders = int(min(40, top - low + 1)), (low - 0.5, top + 0.5)
+    else:
+        steps, borders = 40, (low, top if top > low else low + 1)
     figure, axes = _canvas(7.2, 2.6)
-    axes.hist(numbers.clip(max=top), bins=steps, range=(low, top), weights=weights, color=COLOURS[0])
+    axes.hist(numbers.clip(max=borders[1]), bins=steps, range=borders, weights=weights, color=COLOURS[0])
     axes.set_xlabel(title + (f" (over {top:g} in the last bar)" if numbers.max() > top else ""))
     axes.set_ylabel("rows")
     return _svg(figure)

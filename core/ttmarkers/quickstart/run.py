@@ -43,7 +43,7 @@ SETTINGS: dict[str, Any] = {
             "source": {"constant": "Synthetic"},
         },
     },
-    "train": {"model": "scratch:tiny", "num_train_epochs": 1.5, "save_strategy": "no"},
+    "train": {"model": "scratch:tiny", "num_train_epochs": 2, "save_strategy": "no"},
     "decode": {"max_new_tokens": 220, "batch_size": 128},
     "evaluate": {
         "options": {
