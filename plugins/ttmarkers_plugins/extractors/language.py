@@ -33,7 +33,10 @@ BACKED, HALF_BACKED = 0.2, 0.1  # what fastText must give a language that lingua
 LINGUA_SURE = 0.95
 FEWEST = 5  # letters of an alphabet; below, "Oh, no." could be several languages
 TOO_FEW = "too few letters"
+# one or two words, or a list of such, are as likely names or loan words: "Starburst", "pasta, risotto"
+FEW_WORDS, FEW_WORDS_SURE = 2, 0.75
 _SPACE = re.compile(r"\s+")
+_BREAK = re.compile(r"[\n,;:/=|()\[\]\"“”•]|\s[-–—]\s|[.!?](?=\s|$)")
 _LETTER = re.compile(r"[^\W\d_]")
 _SCRIPTS = {
     "han": re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"),
@@ -134,8 +137,11 @@ class LanguageExtractor:
         short = len(text) < 4 * SHORT and _letters(text) < SHORT
         if script == "latin" and score < (SURE_SHORT if short else SURE):
             code, score = self._second_opinion(text, best)
-        if script == "latin" and code != "en" and score < VERY_SURE and _are_names(text):
-            return "", 0.0  # English answers list names of all languages
+        if script == "latin" and code != "en":  # English answers list names of all languages
+            if score < VERY_SURE and _are_names(text):
+                return "", 0.0
+            if score < FEW_WORDS_SURE and _in_a_row(text) <= FEW_WORDS:
+                return "", 0.0
         return code, score
 
     def _second_opinion(self, text: str, best: Sequence[tuple[str, float]]) -> tuple[str, float]:
@@ -167,6 +173,11 @@ def _are_names(text: str) -> bool:
     """Tell a list of names, which are of any language, from speech by its capitals."""
     words = [word for word in text.split() if word[0].isalpha()]
     return len(words) > 1 and sum(word[0].isupper() for word in words) > 0.8 * len(words)
+
+
+def _in_a_row(text: str) -> int:
+    """Return the greatest number of words that stand together without a comma, line break or the like."""
+    return max(sum(any(map(str.isalpha, word)) for word in part.split()) for part in _BREAK.split(text))
 
 
 def _letters(text: str) -> int:

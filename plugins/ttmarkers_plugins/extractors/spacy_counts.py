@@ -13,6 +13,8 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ttmarkers_plugins.extractors.late_patterns import late_patterns
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -118,7 +120,8 @@ def _make(code: str) -> tuple[Any, Any]:
         warnings.filterwarnings("ignore", "Dictionary.create", DeprecationWarning)  # spaCy's way to ask Sudachi
         import spacy
 
-        pipeline = spacy.blank(code, config=_SETTINGS.get(code, {}))
+        with late_patterns():
+            pipeline = spacy.blank(code, config=_SETTINGS.get(code, {}))
         return pipeline.tokenizer, pipeline.add_pipe("sentencizer")
 
 
