@@ -5,7 +5,7 @@ Prints seconds and ratios of one run on one machine:
     python benchmarks/annotation.py DATA.jsonl --dj PATH/TO/dj-process [--text-key response] [--profile dolly]
 
 ``dj-process`` (py-data-juicer) is installed in an environment of its own. Without ``--dj`` only our own figures are
-printed. ``--large N`` also annotates the file repeated until it has N rows, and shows the peak memory of both.
+printed. ``--large N`` also annotates the file repeated until it has N rows, by two workers and by one.
 """
 
 from __future__ import annotations
@@ -105,9 +105,11 @@ def main() -> None:
         if options.large:
             large = folder / "large.jsonl"
             repeat(options.source, large, options.large)
-            seconds, memory_large = annotate(large, folder, 2, options.profile)
+            two, memory_large = annotate(large, folder, 2, options.profile)
             growth = memory_large / memory
-            print(f"{options.large} rows, 2 workers: {seconds:.0f} s, peak {memory_large:.0f} MB ({growth:.2f} times)")
+            print(f"{options.large} rows, 2 workers: {two:.0f} s, peak {memory_large:.0f} MB ({growth:.2f} times)")
+            one, _ = annotate(large, folder, 1, options.profile)
+            print(f"1 worker: {one:.0f} s, {one / two:.2f} times as long")
 
 
 if __name__ == "__main__":

@@ -67,6 +67,12 @@ def test_mixed_text() -> None:
     assert find(SENTENCES["French"] * 10 + SENTENCES["German"] * 10) is None
 
 
+@pytest.mark.parametrize("text", ["Starburst", "Blitzkrieg", "Pasta: macaroni, rigatoni, orzo", "Futbol", "Nomadland"])
+def test_one_or_two_words(text: str) -> None:
+    """A word or a list of words that may be a name or a loan word is no proof of a language."""
+    assert find(text) is None
+
+
 def test_half_a_surrogate_pair() -> None:
     """Text that is no valid Unicode is still identified."""
     assert find("The committee \ud800 will meet again on Tuesday.") == "English"

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from ttmarkers_plugins.extractors import spacy_counts
 from ttmarkers_plugins.extractors.spacy_counts import Counter
 
-LANGUAGES = ("en", "de", "ru", "ar", "hi", "ko", "xx")
+LANGUAGES = ("en", "de", "fr", "ro", "tr", "ru", "ar", "hi", "ko", "xx")
 COUNTERS = {code: Counter(code) for code in LANGUAGES}
 WORDS = st.sampled_from(
     ["Don't", "U.S.", "e.g.", "e-mail", "3.5km", "(word)", "word.", "Word,", "end!", "…", "a", "I", "cannot", "10%", "é.b",
-     "http://x.org/a?b=1", "\n", "\n\n", "\t", " ", "«да»", "это.", "यह।", "한국어.", ".", "?!", '"', ":)", "word...more"]
+     "http://x.org/a?b=1", "\n", "\n\n", "\t", " ", "«да»", "это.", "यह।", "한국어.", ".", "?!", '"', ":)", "word...more",
+     "USDA", "II.", "III's", "well-known", "1914-18.", "(state-owned)", '"he\'s', "15th-century", "let's", "[1990].", "GPT-4,",
+     "peut-être", "va-et-vient", "l'entre-deux", "(demi-heure)", "abc-le", "într-un"]
 )  # fmt: skip
 
 

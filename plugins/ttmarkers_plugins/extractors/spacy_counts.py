@@ -28,7 +28,17 @@ REMEMBERED = 200_000  # pieces of text, then spaCy and what is remembered start 
 _PIECE = re.compile(r"\S+|(?<!\S)\s+|(?<=\S)[^\S ]\s*|(?<=\S) \s+")
 # spaCy looks for smileys across white space too
 _FACES = (":(", ":)", "):", "(:", ": (", ";)", "(;", ";(", ");", "=)", "(=", "=(", ")=", "8)", "(8")
-_PLAIN = re.compile(r"([A-Z]?[a-z]{2,})([.,;:!?]?)")
+# words and numbers joined by hyphens, with marks around: spaCy cuts them by the kinds of their characters alone,
+# unless they are among its rules
+_MARKS = '"“”()[].,;:!?'
+_AROUND = f"[{re.escape(_MARKS)}]{{0,3}}"
+_RUN = r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,}|\d+)"
+_SHAPED = re.compile(rf"({_AROUND})({_RUN}(?:-{_RUN}){{0,3}})((?:'s)?{_AROUND})")
+_PARTS = re.compile(_RUN)
+# their rules for hyphens, numbers and capitals ask for certain words: only plain words are alike
+_PARTICULAR = ("fr", "ro", "tr", "el", "id", "de")
+_WORD = re.compile(r"[A-Z]?[a-z]{2,}")
+_STANDS_FOR = ((re.compile(r"[a-z]{2,}"), "xqzw"), (re.compile(r"[A-Z]{2,}"), "XQZW"), (re.compile(r"\d+"), "73"))
 _Summary = tuple[int, int, int, int, int]
 
 
@@ -67,21 +77,30 @@ class Counter:
         self._tokenizer, self._sentencizer = _make(self._code)
         self._seen: dict[str, _Summary] = {}
         self._by_piece = type(self._tokenizer).__name__ == "Tokenizer"
-        # a plain word has no affixes but the mark after it, which is cut off alike from all
-        self._closers: dict[str, _Summary] = {}
+        self._shapes: dict[str, _Summary] = {}
         if self._by_piece:
-            self._closers = {mark: self._look(f"xqzw{mark}") for mark in ("", *".,;:!?")}
+            rules = self._tokenizer.rules
+            self._ruled = {part for rule in rules for part in (rule.strip(_MARKS), *_PARTS.findall(rule))}
 
     def _summary(self, piece: str) -> _Summary:
         """Return tokens; then, after no full stop and after one, new sentences and whether a full stop ends them."""
-        plain = _PLAIN.fullmatch(piece)
-        rules = self._tokenizer.rules
-        if plain and plain[2] in self._closers and piece not in rules and plain[1] not in rules:
-            summary = self._closers[plain[2]]
-        else:
-            summary = self._look(piece)
-        self._seen[piece] = summary
+        shape = self._shape(piece)
+        if shape and shape not in self._shapes:
+            self._shapes[shape] = self._look(shape)
+        summary = self._seen[piece] = self._shapes[shape] if shape else self._look(piece)
         return summary
+
+    def _shape(self, piece: str) -> str:
+        """Return a piece that spaCy cuts alike, the same one for many; an empty text if there is none."""
+        shaped = _SHAPED.fullmatch(piece)
+        if not shaped or not self._ruled.isdisjoint((shaped[2], *shaped[2].split("-"))):
+            return ""
+        if self._code in _PARTICULAR and not _WORD.fullmatch(shaped[2]):
+            return ""
+        shape = shaped[2]
+        for run, stands in _STANDS_FOR:
+            shape = run.sub(stands, shape)
+        return f"{shaped[1]}{shape}{shaped[3]}"
 
     def _look(self, piece: str) -> _Summary:
         document = self._tokenizer(piece)
