@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from ttmarkers.config import make_config
-from ttmarkers.extraction import Plan, make_plan
+from ttmarkers.plan import Plan, make_plan
 from ttmarkers.registry import Entry, Registry
 
 if TYPE_CHECKING:

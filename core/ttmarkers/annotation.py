@@ -126,6 +126,8 @@ def _state(job: AnnotationJob, names: Sequence[str]) -> dict[str, Any]:
         "markers": {
             "wanted": list(job.plan.wanted),
             "taxonomy": job.plan.taxonomy.to_json(),
+            "guides": {name: asdict(guide) for name, guide in job.plan.guides.items()},
+            "least": dict(job.plan.least),
             "declared": {name: word.model_dump() for name, word in job.plan.declared.items()},
             "steps": [
                 {

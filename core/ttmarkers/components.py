@@ -66,12 +66,13 @@ class ExtractorComponent(Component):
     """Finds markers of examples (`ttmarkers.protocols.Extractor`).
 
     Attributes:
-        markers: the marker types that it can find.
+        markers: the marker types that it can find; none for a guided one that can find any.
         reads: what it looks at.
         needs: markers that must be found before it runs.
         default: asked without being named in the config, after the data set's own word.
         fits: whether it must see the markers of the whole data set before it can find any
             (`ttmarkers.protocols.FittedExtractor`).
+        guided: whether it is told what the values mean (`ttmarkers.protocols.GuidedExtractor`).
     """
 
     markers: tuple[str, ...] = ()
@@ -79,6 +80,7 @@ class ExtractorComponent(Component):
     needs: tuple[str, ...] = ()
     default: bool = True
     fits: bool = False
+    guided: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,15 @@ class ProfileComponent:
 
     The user's own config and options come after it.
     """
+
+    name: str
+    summary: str
+    source: str
+
+
+@dataclass(frozen=True)
+class GuideComponent:
+    """What taggers are told of markers: YAML (see `ttmarkers.guides`), or ``"package:path"`` of the file."""
 
     name: str
     summary: str

@@ -90,6 +90,8 @@ class MarkersConfig(Section):
         extractors: the extractors of a marker, in the order in which they are asked.
         options: arguments of an extractor, by its name.
         fitted: a file of fitted states (``OUT.fitted.json`` of the training rows) to apply instead of fitting.
+        guides: files that say more, or other things, of markers than the plugins' guides (`ttmarkers.guides`).
+        least_confidence: marker -> the confidence below which an extractor's word does not count.
         fit_where: column -> value of the rows to fit on, such as ``{split: train}``; all by default.
     """
 
@@ -100,6 +102,8 @@ class MarkersConfig(Section):
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     fitted: str | None = None
     fit_where: dict[str, str | int] = Field(default_factory=dict)
+    guides: list[str] = Field(default_factory=list)
+    least_confidence: dict[str, float] = Field(default_factory=dict)
 
 
 class DropoutConfig(Section):

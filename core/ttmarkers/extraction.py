@@ -1,30 +1,22 @@
-"""Order extractors by what they need, and run them over a batch of examples.
-
-For each marker the data set's own word comes first (``markers.declared`` in the config, or markers that the row
-carries already), then the extractors that serve it, in the config's order, each asked only where those before it
-abstained.
-"""
+"""Run the extractors of a plan over a batch of examples."""
 
 from __future__ import annotations
 
-import graphlib
-import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ttmarkers.errors import ConfigError, DataError, TtmError, did_you_mean, unknown_name
-from ttmarkers.protocols import Extractor
+from ttmarkers.errors import ConfigError, DataError, TtmError, did_you_mean
+from ttmarkers.guides import Briefing
+from ttmarkers.protocols import Extractor, GuidedExtractor
 from ttmarkers.records import Found
 from ttmarkers.registry import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ttmarkers.components import ExtractorComponent
-    from ttmarkers.config import Declared, MarkersConfig
+    from ttmarkers.config import Declared
+    from ttmarkers.plan import Plan, Step
     from ttmarkers.records import Example, Value
-    from ttmarkers.registry import Registry
-    from ttmarkers.taxonomy import Taxonomy
 
 
 @dataclass(slots=True)
@@ -45,140 +37,25 @@ class Row:
         self.meta[name] = meta
 
 
-@dataclass(frozen=True)
-class Step:
-    """One extractor and the markers that it is asked for."""
-
-    component: ExtractorComponent
-    options: Mapping[str, Any]
-    wanted: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is asked of which extractor, in order. Can be sent to another process.
-
-    Attributes:
-        taxonomy: all marker types.
-        wanted: the markers that are written; others are found only because an extractor needs them.
-        declared: what the data set says of itself.
-        steps: extractors that look at rows, in order.
-        fitted: extractors that need the markers of the whole data set first; they run after all the others.
-    """
-
-    taxonomy: Taxonomy
-    wanted: tuple[str, ...]
-    declared: Mapping[str, Declared]
-    steps: tuple[Step, ...]
-    fitted: tuple[Step, ...] = ()
-
-    @property
-    def kept(self) -> tuple[str, ...]:
-        """The wanted markers, and those that fitted extractors need."""
-        needed = {name for step in self.fitted for name in step.component.needs}
-        return tuple(name for name in self.taxonomy.names if name in {*self.wanted, *needed})
-
-    def sources(self) -> dict[str, list[str]]:
-        """Return, by marker, where its value is looked for, in order."""
-        return {
-            name: [
-                *(["declared"] if name in self.declared else []),
-                *(step.component.name for step in (*self.steps, *self.fitted) if name in step.wanted),
-            ]
-            for name in self.taxonomy.names
-        }
-
-
-def make_plan(taxonomy: Taxonomy, config: MarkersConfig, registry: Registry[ExtractorComponent]) -> Plan:
-    """Decide which extractors are asked for which markers, and in which order they run.
-
-    Raises:
-        UnknownNameError: for a marker or extractor that does not exist.
-        ConfigError: if an extractor does not serve a marker that the config asks it for, or extractors need each
-            other in a circle.
-    """
-    for name in config.declared:
-        taxonomy.get(name, where="markers.declared")
-    for name in config.extractors:
-        taxonomy.get(name, where="markers.extractors")
-    for name in config.options:
-        registry.get(name, where="markers.options")
-    for marker, chain in config.extractors.items():
-        for name in chain:
-            registry.get(name, where=f"markers.extractors.{marker}")
-    components = registry.all()
-    wanted = tuple(config.use) if config.use else taxonomy.names
-    chains: dict[str, list[str]] = {}
-    pending = list(wanted)
-    while pending:
-        name = pending.pop()
-        if name not in chains:
-            chains[name] = _chain(name, config, components)
-            pending += [needed for extractor in chains[name] for needed in components[extractor].needs]
-    steps: list[Step] = []
-    fitted: list[Step] = []
-    for extractor in _order(chains, components):
-        serves = tuple(name for name in taxonomy.names if extractor in chains.get(name, ()))
-        component = components[extractor]
-        late = {name for step in fitted for name in step.wanted} & set(component.needs)
-        if late:
-            raise ConfigError(
-                f"extractor {extractor!r} needs {', '.join(sorted(late))}, which is known only after all rows were "
-                "read: leave it out under markers.extractors"
-            )
-        (fitted if component.fits else steps).append(Step(component, config.options.get(extractor, {}), serves))
-    declared = {name: word for name, word in config.declared.items() if name in chains}
-    return Plan(taxonomy, wanted, declared, tuple(steps), tuple(fitted))
-
-
-def _chain(marker: str, config: MarkersConfig, components: Mapping[str, ExtractorComponent]) -> list[str]:
-    if marker not in config.extractors:
-        return [
-            name for name, component in sorted(components.items()) if component.default and marker in component.markers
-        ]
-    for name in config.extractors[marker]:
-        if name not in components:
-            raise unknown_name("extractor", name, components, where=f"markers.extractors.{marker}")
-        if marker not in components[name].markers:
-            serves = ", ".join(components[name].markers)
-            raise ConfigError(f"markers.extractors.{marker}: extractor {name!r} finds {serves}, not {marker}")
-    return config.extractors[marker]
-
-
-def _order(chains: Mapping[str, Sequence[str]], components: Mapping[str, ExtractorComponent]) -> list[str]:
-    before: dict[str, set[str]] = {name: set() for chain in chains.values() for name in chain}
-    for chain in chains.values():
-        for first, second in itertools.pairwise(chain):
-            before[second].add(first)
-    for name, earlier in before.items():
-        for needed in components[name].needs:
-            earlier |= set(chains.get(needed, ())) - {name}
-    sorter = graphlib.TopologicalSorter({name: before[name] for name in sorted(before)})
-    try:
-        sorter.prepare()
-    except graphlib.CycleError as error:
-        circle = " -> ".join(error.args[1])
-        raise ConfigError(
-            f"extractors wait for each other: {circle}; mend their order in markers.extractors"
-        ) from error
-    order: list[str] = []
-    while sorter.is_active():
-        ready = sorted(sorter.get_ready())
-        order += ready
-        sorter.done(*ready)
-    return order
-
-
 class Extraction:
-    """A plan with its extractors made: finds the markers of examples."""
+    """A plan with its extractors made: finds the markers of examples.
 
-    def __init__(self, plan: Plan) -> None:
+    Args:
+        plan: what is asked of which extractor.
+        max_cost: what the whole run may spend on paid extractors.
+        run: a name of the run that all its processes share.
+    """
+
+    def __init__(self, plan: Plan, *, max_cost: float | None = None, run: str = "") -> None:
         self.plan = plan
         self._extractors: list[tuple[Step, Extractor]] = []
         for step in plan.steps:
             made = build(step.component, step.options, where=f"markers.options.{step.component.name}")
             if not isinstance(made, Extractor):
                 raise ConfigError(f"extractor {step.component.name!r} has no method extract")
+            if isinstance(made, GuidedExtractor):
+                types = tuple(plan.taxonomy.get(name) for name in step.wanted)
+                made.prepare(Briefing(types, plan.guides, max_cost, run))
             self._extractors.append((step, made))
 
     def run(self, examples: Iterable[Example]) -> list[Row]:
@@ -217,6 +94,8 @@ class Extraction:
             return
         try:
             results = extractor.extract(batch)
+        except ConfigError:
+            raise
         except Exception:
             # one row may have spoilt the batch: alone, each row answers for itself
             for row in batch:
@@ -234,15 +113,21 @@ class Extraction:
         try:
             result = extractor.extract([row])[0]
             self._take(step, row, result)
+        except ConfigError:
+            raise
         except Exception as error:
             reason = str(error) if isinstance(error, TtmError) else f"{type(error).__name__}: {error}"
             row.error = DataError(f"{row.example.origin}: extractor {step.component.name!r} failed ({reason})")
             row.error.__cause__ = error
 
-    def _take(self, step: Step, row: Row, result: Mapping[str, Found]) -> None:
+    def _take(self, step: Step, row: Row, result: Mapping[str, Found] | DataError) -> None:
+        if isinstance(result, DataError):
+            raise DataError(f"extractor {step.component.name!r}: {result}")
         for name in step.wanted:
             if name in result and name not in row.markers:
                 found = result[name]
+                if found.confidence < self.plan.least.get(name, 0):
+                    continue
                 checked = self.plan.taxonomy.check({name: found.value}, where=f"extractor {step.component.name!r}")
                 source = f"extractor:{step.component.name}"
                 row.add(name, Found(checked[name], found.confidence, found.others), source)

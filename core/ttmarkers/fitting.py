@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from ttmarkers.extraction import Plan, Step
+    from ttmarkers.plan import Plan, Step
 
 SUFFIX = ".fitted.json"
 

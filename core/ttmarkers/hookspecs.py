@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ttmarkers.components import (
         ExtractorComponent,
+        GuideComponent,
         MarkerType,
         PolicyComponent,
         ProfileComponent,
@@ -119,6 +120,18 @@ def ttm_profiles() -> Iterable[ProfileComponent]:
         @hookimpl
         def ttm_profiles():
             yield ProfileComponent("diary", "My diary.", "markers: {declared: {source: {constant: Human}}}")
+    """
+
+
+@hookspec
+def ttm_guides() -> Iterable[GuideComponent]:
+    """Yield guides: definitions and examples of values, for taggers that judge by them.
+
+    ::
+
+        @hookimpl
+        def ttm_guides():
+            yield GuideComponent("mood", "What happy and sad mean.", "ttmarkers_mood:guides/mood.yaml")
     """
 
 

@@ -19,6 +19,7 @@ import pluggy
 from ttmarkers import __version__, hookspecs
 from ttmarkers.components import (
     ExtractorComponent,
+    GuideComponent,
     MarkerType,
     PolicyComponent,
     ProfileComponent,
@@ -171,6 +172,10 @@ class Plugins:
         """Return all profiles of data sets."""
         return self._collect("ttm_profiles", "profile")
 
+    def guides(self) -> Registry[GuideComponent]:
+        """Return all guides of markers."""
+        return self._collect("ttm_guides", "guide")
+
     def commands(self) -> Registry[Any]:
         """Return the `click.Command` objects that plugins add to ``ttm``."""
         return self._collect("ttm_commands", "command")
@@ -222,6 +227,7 @@ def _kinds() -> dict[str, type[Any]]:
         "ttm_decoding_policies": PolicyComponent,
         "ttm_tasks": TaskComponent,
         "ttm_profiles": ProfileComponent,
+        "ttm_guides": GuideComponent,
         "ttm_commands": click.Command,
     }
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ttmarkers.decoding import Engine
+    from ttmarkers.errors import DataError
+    from ttmarkers.guides import Briefing
     from ttmarkers.records import Example, Found, Generation, Metric, Request, Value
     from ttmarkers.training import TrainingJob
 
@@ -32,8 +34,20 @@ class Subject(Protocol):
 class Extractor(Protocol):
     """Finds markers of examples, a batch at a time; deterministic, and the same in any batch."""
 
-    def extract(self, batch: Sequence[Subject]) -> Sequence[Mapping[str, Found]]:
-        """Return what was found for each example, in order; a marker that is not known is left out."""
+    def extract(self, batch: Sequence[Subject]) -> Sequence[Mapping[str, Found] | DataError]:
+        """Return what was found for each example, in order; a marker that is not known is left out.
+
+        A `DataError` in the place of a result makes that row a bad one. A `ConfigError` that is raised ends the run.
+        """
+        raise NotImplementedError
+
+
+@runtime_checkable
+class GuidedExtractor(Protocol):
+    """An extractor that finds any marker by what is said of its values; told once, before it is asked."""
+
+    def prepare(self, briefing: Briefing) -> None:
+        """Take in which markers are wanted and what is said of them."""
         raise NotImplementedError
 
 

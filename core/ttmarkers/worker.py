@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ttmarkers.extraction import Plan, Row
+    from ttmarkers.extraction import Row
+    from ttmarkers.plan import Plan
     from ttmarkers.records import Example, Origin, Parallel
     from ttmarkers.shards import Shard
 
@@ -39,6 +41,8 @@ class AnnotationJob:
         fit_where: column -> value of the rows that are fitted on.
         max_chars: rows with more characters of text are bad.
         parallel: how rows of parallel sentences become translation examples.
+        max_cost: what paid extractors may spend in this run, all processes together.
+        run: a name of this run, another one each time, under which they add it up.
     """
 
     inputs: tuple[str, ...]
@@ -53,6 +57,8 @@ class AnnotationJob:
     fit_where: Mapping[str, str | int] = field(default_factory=dict)
     max_chars: int = 1_000_000
     parallel: Parallel | None = None
+    max_cost: float | None = None
+    run: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def parts(self) -> Path:
@@ -81,7 +87,7 @@ class Worker:
 
     def __init__(self, job: AnnotationJob) -> None:
         self._job = job
-        self._extraction = Extraction(job.plan)
+        self._extraction = Extraction(job.plan, max_cost=job.max_cost, run=job.run)
 
     def run(self, shard: Shard) -> AnnotationResult:
         """Annotate a shard and write its files; the file ``done`` comes last and says that the others are whole."""

@@ -11,7 +11,8 @@ from ttmarkers.components import ExtractorComponent, MarkerType
 from ttmarkers.config import make_config
 from ttmarkers.datasets import to_example
 from ttmarkers.errors import ConfigError, DataError
-from ttmarkers.extraction import Extraction, Plan, make_plan
+from ttmarkers.extraction import Extraction
+from ttmarkers.plan import Plan, make_plan
 from ttmarkers.records import Found, Origin
 from ttmarkers.taxonomy import Taxonomy
 

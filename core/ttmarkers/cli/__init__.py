@@ -38,10 +38,12 @@ COMMANDS = {
     "tasks": "List evaluation tasks.",
     "extractors": "List extractors.",
     "profiles": "List profiles of data sets.",
+    "guides": "List what taggers are told of markers.",
     "plugins": "List plugins.",
 }
 _MODULES = dict.fromkeys(
-    ("markers", "templates", "strategies", "policies", "tasks", "extractors", "profiles", "plugins"), "components"
+    ("markers", "templates", "strategies", "policies", "tasks", "extractors", "profiles", "guides", "plugins"),
+    "components",
 )
 
 

@@ -43,8 +43,8 @@ def annotate(
 ) -> None:
     """Find the markers of INPUT (files, globs, hf:NAME[:SPLIT]) and write its rows with them."""
     from ttmarkers.annotation import annotate as run
-    from ttmarkers.extraction import make_plan
     from ttmarkers.manifest import manifest, refuse_existing, write_json
+    from ttmarkers.plan import make_plan
     from ttmarkers.taxonomy import make_taxonomy
     from ttmarkers.worker import AnnotationJob
 

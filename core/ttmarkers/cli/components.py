@@ -151,6 +151,7 @@ def plugins_list(context: Context, as_json: bool, timing: bool) -> None:
             "policies",
             "tasks",
             "profiles",
+            "guides",
             "commands",
         )
     }
@@ -212,6 +213,19 @@ def profiles_show(context: Context, name: str) -> None:
     from ttmarkers.components import read_data
 
     click.echo(read_data(context.plugins.profiles().get(name).source).rstrip())
+
+
+guides = _simple_group("guides", "guides of markers")
+
+
+@guides.command("show")
+@click.argument("name")
+@click.pass_obj
+def guides_show(context: Context, name: str) -> None:
+    """Show a guide as it is written."""
+    from ttmarkers.components import read_data
+
+    click.echo(read_data(context.plugins.guides().get(name).source).rstrip())
 
 
 strategies = _simple_group("strategies", "training strategies")

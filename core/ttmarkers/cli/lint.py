@@ -66,7 +66,8 @@ def _openings(context: Context, taxonomy: Taxonomy) -> dict[str, str]:
 def _lengths(context: Context, taxonomy: Taxonomy) -> Extraction | None:
     """Return an extraction of the counts that extractors find from the text and its language."""
     from ttmarkers.config import MarkersConfig
-    from ttmarkers.extraction import Extraction, make_plan
+    from ttmarkers.extraction import Extraction
+    from ttmarkers.plan import make_plan
 
     extractors = context.plugins.extractors()
     found = {name for component in extractors.all().values() if component.default for name in component.markers}

@@ -13,8 +13,8 @@ from ttmarkers.annotation import annotate
 from ttmarkers.config import Config, make_config
 from ttmarkers.decoding import load_engine
 from ttmarkers.evaluation import Result, Scored, answer, load_task, score, summarise, write_generations
-from ttmarkers.extraction import make_plan
 from ttmarkers.manifest import atomic, manifest, write_json
+from ttmarkers.plan import make_plan
 from ttmarkers.quickstart import corpus
 from ttmarkers.taxonomy import make_taxonomy
 from ttmarkers.training import TrainingJob, train
