@@ -37,6 +37,10 @@ class CheckpointError(ConfigError):
     """A model does not carry the markers that a command needs, or carries others."""
 
 
+class StoppedError(TtmError):
+    """A run stops before its end and keeps what is done: money is spent, or a server does not answer."""
+
+
 class PluginError(ConfigError):
     """A component that is needed belongs to a plugin that did not load, or two plugins collide."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ttmarkers.errors import ConfigError, DataError, TtmError, did_you_mean
+from ttmarkers.errors import ConfigError, DataError, StoppedError, TtmError, did_you_mean
 from ttmarkers.guides import Briefing
-from ttmarkers.protocols import Extractor, GuidedExtractor
+from ttmarkers.protocols import Extractor, GuidedExtractor, PaidExtractor
 from ttmarkers.records import Found
 from ttmarkers.registry import build
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ttmarkers.config import Declared
     from ttmarkers.plan import Plan, Step
-    from ttmarkers.records import Example, Value
+    from ttmarkers.records import Example, Spending, Value
 
 
 @dataclass(slots=True)
@@ -72,6 +72,24 @@ class Extraction:
             row.markers = {name: row.markers[name] for name in self.plan.taxonomy.names if name in row.markers}
         return rows
 
+    def estimate(self, examples: Iterable[Example]) -> dict[str, Spending]:
+        """Return what each paid extractor would take for these examples; the others are run, for what it needs."""
+        rows = [Row(example) for example in examples]
+        spending: dict[str, Spending] = {}
+        for row in rows:
+            try:
+                self._own_word(row)
+            except TtmError as error:
+                row.error = DataError(str(error))
+        for step, extractor in self._extractors:
+            sound = [row for row in rows if row.error is None]
+            if isinstance(extractor, PaidExtractor):
+                batch = [row for row in sound if any(name not in row.markers for name in step.wanted)]
+                spending[step.component.name] = extractor.estimate(batch)
+            else:
+                self._ask(step, extractor, sound)
+        return spending
+
     def _own_word(self, row: Row) -> None:
         carried = row.example.columns.get("markers")
         if isinstance(carried, dict):
@@ -94,7 +112,7 @@ class Extraction:
             return
         try:
             results = extractor.extract(batch)
-        except ConfigError:
+        except (ConfigError, StoppedError):
             raise
         except Exception:
             # one row may have spoilt the batch: alone, each row answers for itself
@@ -113,7 +131,7 @@ class Extraction:
         try:
             result = extractor.extract([row])[0]
             self._take(step, row, result)
-        except ConfigError:
+        except (ConfigError, StoppedError):
             raise
         except Exception as error:
             reason = str(error) if isinstance(error, TtmError) else f"{type(error).__name__}: {error}"

@@ -19,7 +19,6 @@ Guides of plugins come first, files that the config names after them; a later on
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import yaml
@@ -29,6 +28,7 @@ from ttmarkers.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from ttmarkers.components import GuideComponent, MarkerType
     from ttmarkers.taxonomy import Taxonomy
@@ -116,7 +116,9 @@ def _fitted(kind: MarkerType, guide: Guide | None) -> Guide:
 
 def _load(text: str, name: str) -> list[dict[str, Any]]:
     try:
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+        # as safe as safe_load, and ten times as fast
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        documents = [document for document in yaml.load_all(text, Loader=loader) if document is not None]
     except yaml.YAMLError as error:
         raise ConfigError(f"{name} is no YAML: {' '.join(str(error).split())}") from error
     for document in documents:

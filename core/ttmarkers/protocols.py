@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ttmarkers.decoding import Engine
     from ttmarkers.errors import DataError
     from ttmarkers.guides import Briefing
-    from ttmarkers.records import Example, Found, Generation, Metric, Request, Value
+    from ttmarkers.records import Example, Found, Generation, Metric, Request, Spending, Value
     from ttmarkers.training import TrainingJob
 
 
@@ -48,6 +48,15 @@ class GuidedExtractor(Protocol):
 
     def prepare(self, briefing: Briefing) -> None:
         """Take in which markers are wanted and what is said of them."""
+        raise NotImplementedError
+
+
+@runtime_checkable
+class PaidExtractor(Protocol):
+    """An extractor that costs something, and says beforehand how much (``ttm annotate --dry-run``)."""
+
+    def estimate(self, batch: Sequence[Subject]) -> Spending:
+        """Return what extracting from these rows would take; nothing is sent."""
         raise NotImplementedError
 
 

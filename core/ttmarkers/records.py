@@ -94,6 +94,26 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Spending:
+    """What a paid extractor would take: requests beyond the answers that are known, tokens, and their cost."""
+
+    requests: int = 0
+    known: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+
+    def __add__(self, other: Spending) -> Spending:
+        return Spending(
+            self.requests + other.requests,
+            self.known + other.known,
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+            self.cost + other.cost,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class MarkedExample:
     """An example and what is known of it. A marker that is not known is absent.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ttmarkers.components import (
     ExtractorComponent,
+    GuideComponent,
     MarkerType,
     PolicyComponent,
     ProfileComponent,
@@ -105,6 +106,14 @@ def ttm_extractors() -> Iterator[ExtractorComponent]:
         reads=("markers",),
         needs=("length_tokens",),
     )
+    yield ExtractorComponent(
+        "llm",
+        "Any marker with a guide, by a language model behind an OpenAI-compatible endpoint (options model, base_url).",
+        f"{HERE}.llm.extractor:LlmExtractor",
+        reads=("prompt", "completion"),
+        default=False,
+        guided=True,
+    )
 
 
 @hookimpl
@@ -168,6 +177,16 @@ def ttm_tasks() -> Iterator[TaskComponent]:
         "Markers that the model infers, against the row's own.",
         f"{HERE}.tasks.prediction:PredictionTask",
     )
+
+
+@hookimpl
+def ttm_guides() -> Iterator[GuideComponent]:
+    """Yield definitions and examples of the paper's values: English first, then examples in its other languages."""
+    from ttmarkers_plugins.marker_types import LANGUAGES
+
+    for name, code in LANGUAGES.items():
+        summary = "Definitions and examples, in English." if code == "en" else f"Examples in {name}."
+        yield GuideComponent(code, summary, f"ttmarkers_templates:guides/{code}.yaml")
 
 
 @hookimpl

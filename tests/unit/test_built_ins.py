@@ -38,6 +38,7 @@ HOUSE = (
     "fitting",
     "shards",
     "worker",
+    "spending",
     "annotation",
     "grammar",
     "codecs",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +11,13 @@ from ttmarkers.cli.output import json_option, note, print_json, print_table, pro
 from ttmarkers.errors import PluginError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ttmarkers.cli import Context
+    from ttmarkers.config import Config
+    from ttmarkers.plan import Plan
+    from ttmarkers.records import Spending
+    from ttmarkers.worker import AnnotationJob
 
 
 @click.command()
@@ -24,40 +30,55 @@ if TYPE_CHECKING:
 @click.option("--limit", type=click.IntRange(1), help="Read at most this many rows.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
 @click.option("--quarantine", type=click.Path(path_type=Path), help="Write bad rows with their reasons here.")
+@click.option("--dry-run", is_flag=True, help="Say what paid extractors would take, and send nothing.")
+@click.option("--max-cost", type=click.FloatRange(0), help="Stop before paid extractors spend more than this.")
 @set_option
 @json_option
 @click.pass_obj
-def annotate(
-    context: Context,
-    inputs: tuple[str, ...],
-    output: Path,
-    profile: str | None,
-    fitted: str | None,
-    use: str | None,
-    workers: int,
-    limit: int | None,
-    resume: bool,
-    quarantine: Path | None,
-    overrides: tuple[str, ...],
-    as_json: bool,
-) -> None:
+def annotate(context: Context, /, overrides: tuple[str, ...], as_json: bool, dry_run: bool, **options: Any) -> None:
     """Find the markers of INPUT (files, globs, hf:NAME[:SPLIT]) and write its rows with them."""
-    from ttmarkers.annotation import annotate as run
-    from ttmarkers.manifest import manifest, refuse_existing, write_json
-    from ttmarkers.plan import make_plan
-    from ttmarkers.taxonomy import make_taxonomy
+    from ttmarkers.manifest import refuse_existing
+
+    given = {"markers.use": options["use"] and f"[{options['use']}]", "data.profile": options["profile"]}
+    given["markers.fitted"] = options["fitted"]
+    config = context.config((*overrides, *(f"{key}={value}" for key, value in given.items() if value)))
+    refuse_existing(options["output"])
+    if options["quarantine"]:
+        refuse_existing(options["quarantine"], "--quarantine")
+    job = _job(context, config, options)
+    if dry_run:
+        from ttmarkers.spending import estimate
+
+        with progress("estimating") as advance:
+            _show_spending(estimate(job, advance), as_json)
+        return
+    _run(context, config, job, as_json)
+
+
+def _job(context: Context, config: Config, options: Mapping[str, Any]) -> AnnotationJob:
     from ttmarkers.worker import AnnotationJob
 
-    if use:
-        overrides = (*overrides, f"markers.use=[{use}]")
-    if profile:
-        overrides = (*overrides, f"data.profile={profile}")
-    if fitted:
-        overrides = (*overrides, f"markers.fitted={fitted}")
-    config = context.config(overrides)
-    refuse_existing(output)
-    if quarantine:
-        refuse_existing(quarantine, "--quarantine")
+    return AnnotationJob(
+        options["inputs"],
+        options["output"],
+        _plan(context, config),
+        columns=config.data.columns,
+        quarantine=options["quarantine"],
+        limit=options["limit"],
+        workers=options["workers"],
+        resume=options["resume"],
+        fitted=Path(config.markers.fitted) if config.markers.fitted else None,
+        fit_where=config.markers.fit_where,
+        max_chars=config.data.max_chars,
+        parallel=config.data.parallel.make() if config.data.parallel else None,
+        max_cost=options["max_cost"],
+    )
+
+
+def _plan(context: Context, config: Config) -> Plan:
+    from ttmarkers.plan import brief, make_plan
+    from ttmarkers.taxonomy import make_taxonomy
+
     types, extractors = context.plugins.marker_types(), context.plugins.extractors()
     for key in ("use", "declared", "extractors"):
         for name in getattr(config.markers, key) or ():
@@ -71,25 +92,14 @@ def annotate(
         )
     taxonomy = make_taxonomy(types.all(), profile=config.markers.taxonomy, order=config.markers.use)
     everything = make_taxonomy(types.all(), profile=config.markers.taxonomy)
-    plan = make_plan(
-        everything,
-        config.markers.model_copy(update={"use": list(taxonomy.names)}),
-        extractors,
-    )
-    job = AnnotationJob(
-        inputs,
-        output,
-        plan,
-        columns=config.data.columns,
-        quarantine=quarantine,
-        limit=limit,
-        workers=workers,
-        resume=resume,
-        fitted=Path(config.markers.fitted) if config.markers.fitted else None,
-        fit_where=config.markers.fit_where,
-        max_chars=config.data.max_chars,
-        parallel=config.data.parallel.make() if config.data.parallel else None,
-    )
+    plan = make_plan(everything, config.markers.model_copy(update={"use": list(taxonomy.names)}), extractors)
+    return brief(plan, context.plugins.guides().all().values(), [Path(name) for name in config.markers.guides])
+
+
+def _run(context: Context, config: Config, job: AnnotationJob, as_json: bool) -> None:
+    from ttmarkers.annotation import annotate as run
+    from ttmarkers.manifest import manifest, write_json
+
     try:
         with progress("annotating") as advance:
             result = run(job, advance)
@@ -98,14 +108,31 @@ def annotate(
         raise
     facts = {"rows": result.rows, "bad_rows": result.bad, "found": result.found}
     write_json(
-        output.with_name(output.name + ".run.json"),
-        manifest("annotate", config, context.plugins, inputs, sources=plan.sources(), **facts),
+        job.output.with_name(job.output.name + ".run.json"),
+        manifest("annotate", config, context.plugins, job.inputs, sources=job.plan.sources(), **facts),
     )
-    if quarantine:
-        note(f"{result.bad} bad rows went to {quarantine}")
-    note(f"{result.rows} rows are in {output}")
+    if job.quarantine:
+        note(f"{result.bad} bad rows went to {job.quarantine}")
+    note(f"{result.rows} rows are in {job.output}")
     if as_json:
-        print_json({"output": str(output), **facts})
+        print_json({"output": str(job.output), **facts})
     else:
         shares = [(name, count, f"{count / max(result.rows, 1):.1%}") for name, count in result.found.items()]
         print_table(("marker", "rows", "share"), shares)
+
+
+def _show_spending(spending: Mapping[str, Spending], as_json: bool) -> None:
+    from dataclasses import asdict
+
+    if as_json:
+        print_json({name: asdict(entry) for name, entry in spending.items()})
+        return
+    if not spending:
+        click.echo("no paid extractor is asked: nothing would be sent")
+        return
+    head = ("extractor", "requests", "known already", "about tokens in", "about tokens out", "about cost")
+    rows = [
+        (name, entry.requests, entry.known, entry.tokens_in, entry.tokens_out, f"{entry.cost:.4f}")
+        for name, entry in spending.items()
+    ]
+    print_table(head, rows)
