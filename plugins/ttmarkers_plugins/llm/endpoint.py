@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import math
 import os
 import threading
 from dataclasses import dataclass, field
@@ -60,11 +61,19 @@ class Endpoint:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._url = settings.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
-        if urlsplit(self._url).password:
+        parts = urlsplit(self._url)
+        if parts.username or parts.password:
             raise ConfigError("extractor 'llm': base_url holds a password: put the key into the environment instead")
-        self._key = os.environ.get(settings.key_variable, "")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(f"extractor 'llm': base_url {self._url!r} is no address such as http://localhost:8000/v1")
+        self._key = os.environ.get(settings.key_variable, "").strip()
         if not self._key and self._url == DEFAULT_URL:
             raise ConfigError(f"extractor 'llm' needs a key: set the environment variable {settings.key_variable}")
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise ConfigError(
+                f"the key in the environment variable {settings.key_variable} holds letters that cannot be sent: copy "
+                "it again"
+            )
         self._left_out: set[str] = set()  # what the server does not take
         self._not_before = 0.0
         self._failures = 0
@@ -152,10 +161,10 @@ class Endpoint:
                 timeout=self._settings.timeout,
                 http_client=openai.DefaultAioHttpClient(),
             )
-        pause = self._not_before - self._loop.time()
-        if pause > 0:
-            await asyncio.sleep(pause)
         while True:
+            # another request may be told to wait longer while this one waits
+            while (pause := self._not_before - self._loop.time()) > 0:
+                await asyncio.sleep(pause)
             keys = {"response_format": schema, "logprobs": True}
             keys = {name: value for name, value in keys.items() if name not in self._left_out}
             try:
@@ -174,7 +183,7 @@ class Endpoint:
     def _leave_out(self, message: str, sent: dict[str, Any]) -> bool:
         """Note what a server says that it does not take; tell whether there was any."""
         words = {"response_format": ("response_format", "json_schema", "schema"), "logprobs": ("logprobs", "logprob")}
-        named = [name for name in sent if any(word in message for word in words[name])]
+        named = [name for name in sent if any(word in message.casefold() for word in words[name])]
         self._left_out.update(named)
         return bool(named)
 
@@ -199,6 +208,8 @@ class Endpoint:
     def _reason(self, error: Exception) -> str:
         """Return an error's text on one line, without the key."""
         text = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error.__cause__, OSError):  # what is wrong with a connection, the client does not say
+            text = f"{text.rstrip('.')}: {' '.join(str(error.__cause__).split())}"
         if isinstance(error, TimeoutError):
             text = f"no whole answer within {self._settings.timeout:g} s"
         if self._key:
@@ -227,18 +238,19 @@ def _asked(error: BaseException | None) -> float | None:
             seconds = parsedate_to_datetime(text).timestamp() - time()
         except ValueError:
             return None
-    return min(max(seconds, 0.0), LONGEST_ASKED)
+    return min(max(seconds, 0.0), LONGEST_ASKED) if math.isfinite(seconds) else None
 
 
 def _reply(answer: Any) -> Reply:
     """Return what is used of the client's answer; a `ValueError` if it is not what the protocol says."""
     try:
         choice = answer.choices[0]
-        text = choice.message.content
+        # a model that refuses leaves the content empty: an answer all the same, if one that cannot be used
+        text = choice.message.content or getattr(choice.message, "refusal", None) or choice.message.content
         content = getattr(choice.logprobs, "content", None) or ()
         tokens = tuple((str(token.token), float(token.logprob)) for token in content)
         usage = answer.usage
-        counted = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+        counted = (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
     except (AttributeError, IndexError, TypeError) as error:
         raise ValueError("the answer is not of the form of chat completions") from error
     if not isinstance(text, str):

@@ -74,6 +74,12 @@ class LlmExtractor:
     ) -> None:
         if not model:
             raise ConfigError("extractor 'llm' needs a model: set markers.options.llm.model")
+        numbers = {"concurrency": (concurrency, 1), "timeout": (timeout, 0.001), "retries": (retries, 0)}
+        numbers |= {"examples": (examples, 0), "max_chars": (max_chars, 2)}
+        numbers |= {"price_in": (price_in, 0), "price_out": (price_out, 0)}
+        for name, (number, least) in numbers.items():
+            if not isinstance(number, int | float) or not number >= least:
+                raise ConfigError(f"markers.options.llm.{name} = {number!r}: it is a number of at least {least:g}")
         self._settings = Settings(model, base_url, key_variable, concurrency, timeout, retries, dict(request or {}))
         self._together, self._examples, self._template, self._max_chars = together, examples, template, max_chars
         self._prices = (price_in / MILLION, price_out / MILLION)

@@ -79,6 +79,7 @@ class Questions:
         self._guides = guides
         self._identity = json.dumps(identity, sort_keys=True)
         self._examples, self._max_chars = examples, max_chars
+        self._template = template or TEMPLATE
         self._source, self._macros = _macros(template)
         self._stems: dict[tuple[str, ...], str] = {}
         self._systems: dict[tuple[tuple[str, ...], str], str] = {}
@@ -87,7 +88,7 @@ class Questions:
         """Return the request for these markers of a row."""
         shown = self._clip(example.completion) if self._shows_completion(names) else None
         prompt = "\n\n".join(turn.content for turn in example.prompt)
-        user = str(self._macros.user(self._clip(prompt), shown))
+        user = self._write("user", self._clip(prompt), shown)
         key = hashlib.sha256(f"{self._stem(names)}\0{user}".encode("utf-8", "replace")).hexdigest()
         return Question(names, prompt, user, key)
 
@@ -98,7 +99,7 @@ class Questions:
 
     def again(self, fault: str) -> str:
         """Return what is said after an answer that could not be used."""
-        return str(self._macros.again(fault))
+        return self._write("again", fault)
 
     def schema(self, names: Sequence[str]) -> dict[str, Any]:
         """Return the JSON schema of an answer, as endpoints take it in ``response_format``."""
@@ -142,6 +143,12 @@ class Questions:
         """Return what stands for markers on which no usable answer came."""
         return {name: UNSPECIFIED if UNSPECIFIED in self._types[name].values else None for name in names}
 
+    def _write(self, macro: str, *arguments: Any) -> str:
+        try:
+            return str(getattr(self._macros, macro)(*arguments))
+        except Exception as error:  # a template can run any expression, and fail as it likes
+            raise ConfigError(f"template {self._template}, macro {macro}: {' '.join(str(error).split())}") from error
+
     def _allowed(self, name: str) -> list[str]:
         values = list(self._types[name].values or self._guides[name].values)
         return values if UNSPECIFIED in values or not self._types[name].values else [*values, UNSPECIFIED]
@@ -153,7 +160,7 @@ class Questions:
         """Return what a model is told about these markers, with examples in a language (ISO code)."""
         if (names, language) not in self._systems:
             markers = [self._marker(name, language) for name in names]
-            self._systems[names, language] = str(self._macros.system(markers, self._shows_completion(names)))
+            self._systems[names, language] = self._write("system", markers, self._shows_completion(names))
         return self._systems[names, language]
 
     def _stem(self, names: tuple[str, ...]) -> str:
@@ -189,8 +196,8 @@ def _macros(template: str | None) -> tuple[str, Any]:
         module: Any = environment.from_string(source).module
     except OSError as error:
         raise ConfigError(f"template {template} cannot be read: {error.strerror}") from error
-    except jinja2.TemplateError as error:
-        raise ConfigError(f"template {template or TEMPLATE} is no Jinja: {error}") from error
+    except Exception as error:  # as in Questions._write, and a file of other bytes is no text
+        raise ConfigError(f"template {template or TEMPLATE} is no Jinja: {' '.join(str(error).split())}") from error
     for name in ("system", "user", "again"):
         if not hasattr(module, name):
             raise ConfigError(f"template {template} has no macro {name!r}")
@@ -209,12 +216,13 @@ def confidences(names: Sequence[str], text: str, tokens: Sequence[tuple[str, flo
     if "".join(token for token, _ in tokens) != text:
         return found
     for name in names:
-        match = re.search(rf'"{re.escape(name)}"\s*:\s*"?([^",}}]*)', text)
+        match = re.search(rf'"{re.escape(name)}"\s*:\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,}}]+))', text)
         if not match:
             continue
+        start, end = match.span(match.lastindex or 0)
         place, total = 0, 0.0
         for token, logprob in tokens:
-            if place < match.end(1) and place + len(token) > match.start(1):
+            if place < end and place + len(token) > start:
                 total += logprob
             place += len(token)
         found[name] = round(min(math.exp(total), 1.0), 4)
