@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import graphlib
 import itertools
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,16 @@ from ttmarkers.records import Found
 from ttmarkers.registry import build
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from ttmarkers.components import ExtractorComponent
     from ttmarkers.config import Declared, MarkersConfig
     from ttmarkers.records import Example, Value
     from ttmarkers.registry import Registry
     from ttmarkers.taxonomy import Taxonomy
+
+    Watch = Callable[[str, int], AbstractContextManager[None]]
 
 
 @dataclass(slots=True)
@@ -170,10 +174,17 @@ def _order(chains: Mapping[str, Sequence[str]], components: Mapping[str, Extract
 
 
 class Extraction:
-    """A plan with its extractors made: finds the markers of examples."""
+    """A plan with its extractors made: finds the markers of examples.
 
-    def __init__(self, plan: Plan) -> None:
+    Args:
+        plan: what is asked of which extractor.
+        watch: gets the name of an extractor and a number of rows; each call of an extractor runs within the context
+            that it returns.
+    """
+
+    def __init__(self, plan: Plan, watch: Watch = lambda _name, _rows: nullcontext()) -> None:
         self.plan = plan
+        self._watch = watch
         self._extractors: list[tuple[Step, Extractor]] = []
         for step in plan.steps:
             made = build(step.component, step.options, where=f"markers.options.{step.component.name}")
@@ -216,7 +227,8 @@ class Extraction:
         if not batch:
             return
         try:
-            results = extractor.extract(batch)
+            with self._watch(step.component.name, len(batch)):
+                results = extractor.extract(batch)
         except Exception:
             # one row may have spoilt the batch: alone, each row answers for itself
             for row in batch:
@@ -232,7 +244,8 @@ class Extraction:
 
     def _ask_alone(self, step: Step, extractor: Extractor, row: Row) -> None:
         try:
-            result = extractor.extract([row])[0]
+            with self._watch(step.component.name, 1):
+                result = extractor.extract([row])[0]
             self._take(step, row, result)
         except Exception as error:
             reason = str(error) if isinstance(error, TtmError) else f"{type(error).__name__}: {error}"

@@ -84,6 +84,7 @@ def annotate(
         quarantine=quarantine,
         limit=limit,
         workers=workers,
+        row_seconds=config.data.row_seconds,
         resume=resume,
         fitted=Path(config.markers.fitted) if config.markers.fitted else None,
         fit_where=config.markers.fit_where,
