@@ -2,7 +2,7 @@
 
 Rows are cut into shards of a fixed number. Each shard is written to ``OUT.parts/`` under its own name in one step;
 when all are there they become OUT in one step. A run that was interrupted is resumed by skipping the shards that
-exist; the result has the same bytes, whatever the number of workers.
+exist; the result has the same bytes, whatever the engine and the number of workers.
 """
 
 from __future__ import annotations
@@ -158,7 +158,11 @@ def _shards(names: Sequence[str], limit: int | None) -> Iterator[Shard]:
 def _run(job: AnnotationJob, names: Sequence[str]) -> Generator[tuple[int, AnnotationResult]]:
     """Yield each shard's number and counts as it is done, in any order."""
     shards = _shards(names, job.limit)
-    if job.workers:
+    if job.engine == "ray":
+        from ttmarkers.ray_engine import run_on_ray
+
+        yield from run_on_ray(job, shards)
+    elif job.workers:
         yield from run_shards([LocalRunner(job) for _ in range(job.workers)], shards, job.parts)
     else:
         worker = Worker(job)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
@@ -34,8 +34,9 @@ class AnnotationJob:
         columns: our name of a column -> the file's.
         quarantine: where bad rows go with their reasons; without it the first bad row ends the run.
         limit: the greatest number of rows that are read.
-        workers: child processes. With 0 this very process annotates, where a row that hangs or crashes an extractor
-            takes the whole run with it.
+        workers: processes. With 0 the local engine annotates in this very process, where a row that hangs or crashes
+            an extractor takes the whole run with it, and the Ray engine takes all CPUs of the cluster.
+        engine: ``local``, or ``ray`` for several machines.
         row_seconds: what an extractor may take for each row; see `ttmarkers.local_engine`.
         resume: go on with an interrupted run.
         fitted: a file of fitted states to use instead of fitting.
@@ -51,6 +52,7 @@ class AnnotationJob:
     quarantine: Path | None = None
     limit: int | None = None
     workers: int = 0
+    engine: Literal["local", "ray"] = "local"
     row_seconds: float = 2.0
     resume: bool = False
     fitted: Path | None = None

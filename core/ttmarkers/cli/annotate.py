@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 @click.option("--profile", help="What is known of a well-known data set; see ttm profiles list.")
 @click.option("--fitted", metavar="FILE", help="Use the quartiles of other rows (their OUT.fitted.json).")
 @click.option("--markers", "use", metavar="A,B", help="Only these markers; all by default.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; 1 by default, on Ray all CPUs of the cluster.")
+@click.option(
+    "--engine", default="local", show_default=True, type=click.Choice(["local", "ray"]), help="What runs them."
+)
 @click.option("--limit", type=click.IntRange(1), help="Read at most this many rows.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
 @click.option("--quarantine", type=click.Path(path_type=Path), help="Write bad rows with their reasons here.")
@@ -34,7 +37,8 @@ def annotate(
     profile: str | None,
     fitted: str | None,
     use: str | None,
-    workers: int,
+    workers: int | None,
+    engine: Literal["local", "ray"],
     limit: int | None,
     resume: bool,
     quarantine: Path | None,
@@ -83,7 +87,8 @@ def annotate(
         columns=config.data.columns,
         quarantine=quarantine,
         limit=limit,
-        workers=workers,
+        workers=workers or int(engine == "local"),
+        engine=engine,
         row_seconds=config.data.row_seconds,
         resume=resume,
         fitted=Path(config.markers.fitted) if config.markers.fitted else None,
