@@ -61,8 +61,9 @@ class LocalRunner:
             TtmError: as making the extractors does.
             PluginError: if making the extractors ends the process.
         """
-        with self._busy:
-            self._start()
+        if self._child is None:
+            with self._busy:
+                self._start()
 
     def run(self, shard: Shard) -> AnnotationResult:
         """Annotate a shard and write its files.
@@ -83,11 +84,11 @@ class LocalRunner:
             child = self._child
         if child is None:
             return
-        if self._busy.acquire(blocking=False):
-            child.end()
-            self._busy.release()
-        else:
+        if not self._busy.acquire(blocking=False):
             child.process.kill()
+            self._busy.acquire()  # the thread that listens to the child hears of its end
+        child.end()
+        self._busy.release()
 
     def _start(self) -> _Child:
         if self._child is not None and self._child.process.poll() is not None:
