@@ -2,16 +2,13 @@
 
 Rows are cut into shards of a fixed number. Each shard is written to ``OUT.parts/`` under its own name in one step;
 when all are there they become OUT in one step. A run that was interrupted is resumed by skipping the shards that
-exist; the result has the same bytes, whatever the number of workers.
+exist; the result has the same bytes, whatever the engine and the number of workers.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
-import threading
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -19,14 +16,16 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from ttmarkers.datasets import Chunk, chunks, expand
+from ttmarkers.engine import run_shards
 from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.fitting import SUFFIX, Fitting, fit, load_states
+from ttmarkers.local_engine import LocalRunner
 from ttmarkers.manifest import versions, write_json
 from ttmarkers.shards import OUTPUTS, Shard, join, rows
-from ttmarkers.worker import AnnotationJob, AnnotationResult, Worker
+from ttmarkers.worker import AnnotationJob, AnnotationResult, Worker, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from ttmarkers.shards import Complete
 
@@ -54,11 +53,12 @@ def annotate(job: AnnotationJob, progress: Progress | None = None) -> Annotation
     result = AnnotationResult()
     shards = []
     try:
-        for shard, counts in _run(job, names):
-            shards.append(shard)
-            result.add(counts)
-            if progress:
-                progress(counts.rows + counts.bad)
+        with closing(_run(job, names)) as run:
+            for shard, counts in run:
+                shards.append(shard)
+                result.add(counts)
+                if progress:
+                    progress(counts.rows + counts.bad)
     finally:
         if not any(job.parts.glob("*.done")):
             shutil.rmtree(job.parts)  # nothing was finished, so there is nothing to resume
@@ -157,63 +157,16 @@ def _shards(names: Sequence[str], limit: int | None) -> Iterator[Shard]:
             number += 1
 
 
-def _run(job: AnnotationJob, names: Sequence[str]) -> Iterator[tuple[int, AnnotationResult]]:
+def _run(job: AnnotationJob, names: Sequence[str]) -> Generator[tuple[int, AnnotationResult]]:
     """Yield each shard's number and counts as it is done, in any order."""
-    pending = _shards(names, job.limit)
-    if job.workers <= 1:
+    shards = _shards(names, job.limit)
+    if job.engine == "ray":
+        from ttmarkers.ray_engine import run_on_ray
+
+        yield from run_on_ray(job, shards)
+    elif job.workers:
+        yield from run_shards([LocalRunner(job) for _ in range(job.workers)], shards, job.parts)
+    else:
         worker = Worker(job)
-        for shard in pending:
-            yield shard.number, _done(job.parts, shard) or worker.run(shard)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(job.workers, mp_context=context, initializer=_start, initargs=(job,)) as pool:
-        running: dict[Future[AnnotationResult], int] = {}
-        try:
-            for shard in pending:
-                counts = _done(job.parts, shard)
-                if counts:
-                    yield shard.number, counts
-                    continue
-                running[pool.submit(_work, shard)] = shard.number
-                if len(running) >= 4 * job.workers:
-                    yield from _collect(running)
-            while running:
-                yield from _collect(running)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-def _collect(running: dict[Future[AnnotationResult], int]) -> Iterator[tuple[int, AnnotationResult]]:
-    finished, _ = wait(running, return_when=FIRST_COMPLETED)
-    for future in finished:
-        yield running.pop(future), future.result()
-
-
-def _done(parts: Path, shard: Shard) -> AnnotationResult | None:
-    """Return the counts of a shard that an earlier run finished."""
-    path = shard.path(parts, "done")
-    return AnnotationResult(**orjson.loads(path.read_bytes())) if path.exists() else None
-
-
-_worker: Worker | None = None
-
-
-def _start(job: AnnotationJob) -> None:
-    global _worker  # a pool's initializer has no other place to keep what it makes
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = Worker(job)
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone, even if that was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _work(shard: Shard) -> AnnotationResult:
-    if _worker is None:
-        raise RuntimeError("a worker was not started")
-    return _worker.run(shard)
+        for shard in shards:
+            yield shard.number, stored(job.parts, shard) or worker.run(shard)

@@ -53,12 +53,15 @@ class DataConfig(Section):
         profile: the name of a profile, which stands below the rest of this config.
         columns: our name of a column -> the file's (``{prompt: question}``).
         max_chars: rows with more characters of text are bad.
+        row_seconds: what an extractor may take for each row, beside a minute for a batch; rows at which it takes
+            longer are bad.
         parallel: rows hold one sentence in several languages; each pair becomes an example.
     """
 
     profile: str | None = None
     columns: dict[str, str] = Field(default_factory=dict)
     max_chars: int = Field(1_000_000, ge=1)
+    row_seconds: float = Field(2.0, gt=0)
     parallel: ParallelConfig | None = None
 
 

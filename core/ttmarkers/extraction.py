@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,14 @@ from ttmarkers.records import Found
 from ttmarkers.registry import build
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from ttmarkers.config import Declared
     from ttmarkers.plan import Plan, Step
     from ttmarkers.records import Example, Spending, Value
+
+    Watch = Callable[[str, int], AbstractContextManager[None]]
 
 
 @dataclass(slots=True)
@@ -42,12 +46,22 @@ class Extraction:
 
     Args:
         plan: what is asked of which extractor.
+        watch: gets the name of an extractor and a number of rows; each call of an extractor runs within the context
+            that it returns.
         max_cost: what the whole run may spend on paid extractors.
         run: a name of the run that all its processes share.
     """
 
-    def __init__(self, plan: Plan, *, max_cost: float | None = None, run: str = "") -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        watch: Watch | None = None,
+        *,
+        max_cost: float | None = None,
+        run: str = "",
+    ) -> None:
         self.plan = plan
+        self._watch: Watch = watch or (lambda _name, _rows: nullcontext())
         self._extractors: list[tuple[Step, Extractor]] = []
         for step in plan.steps:
             made = build(step.component, step.options, where=f"markers.options.{step.component.name}")
@@ -111,7 +125,8 @@ class Extraction:
         if not batch:
             return
         try:
-            results = extractor.extract(batch)
+            with self._watch(step.component.name, len(batch)):
+                results = extractor.extract(batch)
         except (ConfigError, StoppedError):
             raise
         except Exception:
@@ -129,7 +144,8 @@ class Extraction:
 
     def _ask_alone(self, step: Step, extractor: Extractor, row: Row) -> None:
         try:
-            result = extractor.extract([row])[0]
+            with self._watch(step.component.name, 1):
+                result = extractor.extract([row])[0]
             self._take(step, row, result)
         except (ConfigError, StoppedError):
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ttmarkers.extraction import Row
+    from ttmarkers.datasets import Chunk
+    from ttmarkers.extraction import Row, Watch
     from ttmarkers.plan import Plan
     from ttmarkers.records import Example, Origin, Parallel
     from ttmarkers.shards import Shard
@@ -35,7 +36,10 @@ class AnnotationJob:
         columns: our name of a column -> the file's.
         quarantine: where bad rows go with their reasons; without it the first bad row ends the run.
         limit: the greatest number of rows that are read.
-        workers: processes.
+        workers: processes. With 0 the local engine annotates in this very process, where a row that hangs or crashes
+            an extractor takes the whole run with it, and the Ray engine takes all CPUs of the cluster.
+        engine: ``local``, or ``ray`` for several machines.
+        row_seconds: what an extractor may take for each row; see `ttmarkers.local_engine`.
         resume: go on with an interrupted run.
         fitted: a file of fitted states to use instead of fitting.
         fit_where: column -> value of the rows that are fitted on.
@@ -51,7 +55,9 @@ class AnnotationJob:
     columns: Mapping[str, str] = field(default_factory=dict)
     quarantine: Path | None = None
     limit: int | None = None
-    workers: int = 1
+    workers: int = 0
+    engine: Literal["local", "ray"] = "local"
+    row_seconds: float = 2.0
     resume: bool = False
     fitted: Path | None = None
     fit_where: Mapping[str, str | int] = field(default_factory=dict)
@@ -82,18 +88,71 @@ class AnnotationResult:
             self.found[name] = self.found.get(name, 0) + count
 
 
-class Worker:
-    """Annotates shards with extractors that are made once."""
+@dataclass
+class Outcome:
+    """What became of rows: lines to write, entries of the quarantine, and counts."""
 
-    def __init__(self, job: AnnotationJob) -> None:
+    lines: list[bytes] = field(default_factory=list)
+    bad: list[bytes] = field(default_factory=list)
+    result: AnnotationResult = field(default_factory=AnnotationResult)
+
+    def add(self, other: Outcome) -> None:
+        """Add what became of the rows that come next."""
+        self.lines += other.lines
+        self.bad += other.bad
+        self.result.add(other.result)
+
+    def reject(self, chunk: Chunk, origin: Origin, row: Mapping[str, Any] | DataError, reason: DataError) -> None:
+        """Add a bad row of a chunk, with the reason why it is bad."""
+        content = None if isinstance(row, DataError) else dict(row)
+        entry = {"file": origin.name, "row": origin.row, "reason": str(reason), "content": content}
+        if content is None:
+            raw = chunk.rows[origin.row - chunk.first_row]
+            entry["content"] = bytes(raw).decode("utf-8", "replace") if isinstance(raw, bytes) else None
+        self.bad.append(orjson.dumps(entry, option=OPTIONS))
+        self.result.bad += 1
+
+
+def store(parts: Path, shard: Shard, outcome: Outcome) -> AnnotationResult:
+    """Write a shard's files; the file ``done`` comes last and says that the others are whole."""
+    for kind, lines in (("rows", outcome.lines), ("bad", outcome.bad)):
+        with atomic(shard.path(parts, kind)) as stream:
+            stream.writelines(lines)
+    write_json(shard.path(parts, "done"), asdict(outcome.result))
+    return outcome.result
+
+
+def stored(parts: Path, shard: Shard) -> AnnotationResult | None:
+    """Return the counts of a shard whose files are written, or None."""
+    path = shard.path(parts, "done")
+    return AnnotationResult(**orjson.loads(path.read_bytes())) if path.exists() else None
+
+
+class Worker:
+    """Annotates shards with extractors that are made once.
+
+    Args:
+        job: what to annotate and how.
+        watch: see `ttmarkers.extraction.Extraction`.
+    """
+
+    def __init__(self, job: AnnotationJob, watch: Watch | None = None) -> None:
         self._job = job
-        self._extraction = Extraction(job.plan, max_cost=job.max_cost, run=job.run)
+        self._extraction = Extraction(job.plan, watch, max_cost=job.max_cost, run=job.run)
 
     def run(self, shard: Shard) -> AnnotationResult:
-        """Annotate a shard and write its files; the file ``done`` comes last and says that the others are whole."""
+        """Annotate a shard and write its files."""
+        return store(self._job.parts, shard, self.annotate(shard.chunk))
+
+    def annotate(self, chunk: Chunk) -> Outcome:
+        """Annotate rows.
+
+        Raises:
+            DataError: on the first bad row, without a quarantine.
+        """
         bad: list[tuple[Origin, Any, DataError]] = []
         examples: list[Example] = []
-        for origin, row in shard.chunk.parse():
+        for origin, row in chunk.parse():
             try:
                 if isinstance(row, DataError):
                     raise row
@@ -104,25 +163,15 @@ class Worker:
                     examples.append(example)
             except DataError as error:
                 self._reject(bad, origin, row, error)
-        result = AnnotationResult()
-        with atomic(shard.path(self._job.parts, "rows")) as stream:
-            for found in self._extraction.run(examples):
-                if found.error is not None:
-                    self._reject(bad, found.example.origin, found.example.columns, found.error)
-                    continue
-                stream.write(self._line(found, result))
-        bad.sort(key=lambda item: item[0].row)
-        with atomic(shard.path(self._job.parts, "bad")) as stream:
-            for origin, row, reason in bad:
-                content = None if isinstance(row, DataError) else dict(row)
-                entry = {"file": origin.name, "row": origin.row, "reason": str(reason), "content": content}
-                if content is None:
-                    raw = shard.chunk.rows[origin.row - shard.chunk.first_row]
-                    entry["content"] = bytes(raw).decode("utf-8", "replace") if isinstance(raw, bytes) else None
-                stream.write(orjson.dumps(entry, option=OPTIONS))
-        result.bad = len(bad)
-        write_json(shard.path(self._job.parts, "done"), asdict(result))
-        return result
+        outcome = Outcome()
+        for found in self._extraction.run(examples):
+            if found.error is not None:
+                self._reject(bad, found.example.origin, found.example.columns, found.error)
+                continue
+            outcome.lines.append(self._line(found, outcome.result))
+        for origin, row, reason in sorted(bad, key=lambda item: item[0].row):
+            outcome.reject(chunk, origin, row, reason)
+        return outcome
 
     def _check_size(self, example: Example) -> None:
         size = len(example.completion) + sum(len(turn.content) for turn in example.prompt)

@@ -39,6 +39,10 @@ HOUSE = (
     "shards",
     "worker",
     "spending",
+    "child",
+    "engine",
+    "local_engine",
+    "ray_engine",
     "annotation",
     "grammar",
     "codecs",
@@ -64,7 +68,7 @@ PRIVATE = ("cli", "quickstart")
 """What plugins may not import: the rooms that stand on all others."""
 
 HEAVY = ("torch", "transformers", "trl", "datasets", "spacy", "fasttext", "lingua", "magika", "scipy", "numpy")
-HEAVY += ("matplotlib", "llguidance")
+HEAVY += ("matplotlib", "llguidance", "openai", "sklearn", "sentence_transformers", "ray")
 
 
 def _files(folder: Path) -> list[Path]:

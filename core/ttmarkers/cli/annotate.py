@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 @click.option("--profile", help="What is known of a well-known data set; see ttm profiles list.")
 @click.option("--fitted", metavar="FILE", help="Use the quartiles of other rows (their OUT.fitted.json).")
 @click.option("--markers", "use", metavar="A,B", help="Only these markers; all by default.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; 1 by default, on Ray all CPUs of the cluster.")
+@click.option(
+    "--engine", default="local", show_default=True, type=click.Choice(["local", "ray"]), help="What runs them."
+)
 @click.option("--limit", type=click.IntRange(1), help="Read at most this many rows.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
 @click.option("--quarantine", type=click.Path(path_type=Path), help="Write bad rows with their reasons here.")
@@ -65,7 +68,9 @@ def _job(context: Context, config: Config, options: Mapping[str, Any]) -> Annota
         columns=config.data.columns,
         quarantine=options["quarantine"],
         limit=options["limit"],
-        workers=options["workers"],
+        workers=options["workers"] or int(options["engine"] == "local"),
+        engine=options["engine"],
+        row_seconds=config.data.row_seconds,
         resume=options["resume"],
         fitted=Path(config.markers.fitted) if config.markers.fitted else None,
         fit_where=config.markers.fit_where,
