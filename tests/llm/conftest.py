@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from endpoint_server import Annotate
     from support import Outcome
+    from ttmarkers.worker import AnnotationJob
 
 
 @pytest.fixture
@@ -48,8 +51,16 @@ def words(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
 
 @pytest.fixture
 def annotate(words: Callable[..., list[object]], monkeypatch: pytest.MonkeyPatch) -> Annotate:
-    """Run the command in this process, without long pauses between tries."""
+    """Run the command, with one worker in this process, which starts at once and pauses shortly between tries."""
     monkeypatch.setattr(endpoint, "LONGEST_WAIT", 0.02)
+    module = importlib.import_module("ttmarkers.cli.annotate")
+    make = module._job
+
+    def here(*arguments: Any) -> AnnotationJob:
+        job: AnnotationJob = make(*arguments)
+        return replace(job, workers=0) if job.workers == 1 else job
+
+    monkeypatch.setattr(module, "_job", here)
 
     def run(*arguments: Any, before: tuple[str, ...] = (), **options: Any) -> Outcome:
         return ttm(*before, *words(*arguments, **options))

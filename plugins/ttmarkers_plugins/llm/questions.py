@@ -191,6 +191,8 @@ class Questions:
 def _macros(template: str | None) -> tuple[str, Any]:
     """Return the source and the macros of a template file."""
     environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=False)
+    # Jinja's own writes é as \u00e9 and ' as \u0027, for HTML: a model is to read what was written
+    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
     try:
         source = Path(template).read_text(encoding="utf-8") if template else read_data(TEMPLATE)
         module: Any = environment.from_string(source).module
