@@ -84,6 +84,7 @@ class Server:
         fault: returns what goes wrong with a call, or None.
         pause: seconds before an answer.
         usage: whether tokens are counted.
+        dear: how many tokens count for one.
         logprobs: the tokens of an answer with their log-probabilities; none if it is not set.
         calls: every call, in the order in which they came.
         most: the greatest number of calls at once.
@@ -93,6 +94,7 @@ class Server:
     fault: Callable[[Call], Fault | None] = lambda call: None
     pause: float = 0.0
     usage: bool = True
+    dear: float = 1.0
     logprobs: Callable[[str], list[tuple[str, float]]] | None = None
     calls: list[Call] = field(default_factory=list)
     most: int = 0
@@ -159,7 +161,8 @@ class Server:
             choice["logprobs"] = {"content": tokens}
         body = {"id": "x", "object": "chat.completion", "created": 0, "model": call.body["model"], "choices": [choice]}
         if self.usage:
-            call.tokens = sum(count(turn["content"]) for turn in call.body["messages"]), count(text)
+            sent = sum(count(turn["content"]) for turn in call.body["messages"])
+            call.tokens = int(sent * self.dear), int(count(text) * self.dear)
             body["usage"] = {
                 "prompt_tokens": call.tokens[0],
                 "completion_tokens": call.tokens[1],

@@ -138,6 +138,7 @@ def test_connection_refused(server: Server, annotate: Annotate, source: Path) ->
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_seconds(server: Server, annotate: Annotate, source: Path, status: int) -> None:
     """What one request is asked to wait, all wait."""
+    server.pause = 0.15  # or all is over before anybody could come too early
     server.fault = times(1, asks(1, status=status))
     assert annotate(source, concurrency=3).code == 0
     pauses(server)

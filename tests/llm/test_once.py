@@ -232,6 +232,17 @@ def test_max_cost_counts_what_was_sent_again(server: Server, annotate: Annotate,
     assert len(server.calls) < 60
 
 
+@pytest.mark.parametrize("dear", [4, 0.25])
+def test_max_cost_goes_by_what_is_counted(server: Server, annotate: Annotate, tmp_path: Path, dear: float) -> None:
+    """What the server counts is what is spent, however far from the estimate it is."""
+    source = write_rows(tmp_path / "rows.jsonl", greetings(60))
+    server.dear = dear
+    limit = 20 * dear
+    assert annotate(source, "out.jsonl", "--max-cost", limit, concurrency=1, **PRICES).code == 1
+    each = server.cost(**PRICES) / len(server.good)
+    assert limit - max(each, each / dear) * 1.5 <= server.cost(**PRICES) <= limit + each
+
+
 def test_max_cost_is_enough(server: Server, annotate: Annotate, tmp_path: Path) -> None:
     """A limit above what is needed changes nothing; one without prices cannot be kept, which is said at once."""
     source = write_rows(tmp_path / "rows.jsonl", greetings(3))
