@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ttmarkers.errors import DataError
     from ttmarkers.guides import Briefing
     from ttmarkers.records import Example, Found, Generation, Metric, Request, Spending, Value
+    from ttmarkers.tagging import TaggerJob, TaggerReport
     from ttmarkers.training import TrainingJob
 
 
@@ -57,6 +58,15 @@ class PaidExtractor(Protocol):
 
     def estimate(self, batch: Sequence[Subject]) -> Spending:
         """Return what extracting from these rows would take; nothing is sent."""
+        raise NotImplementedError
+
+
+@runtime_checkable
+class TrainableExtractor(Protocol):
+    """What an extractor's factory is, if it can be trained on tagged rows (``ttm tagger train``)."""
+
+    def train(self, job: TaggerJob) -> TaggerReport:
+        """Train a tagger, write its folder, and return how it agrees with rows that it was not trained on."""
         raise NotImplementedError
 
 

@@ -114,6 +114,21 @@ def ttm_extractors() -> Iterator[ExtractorComponent]:
         default=False,
         guided=True,
     )
+    yield ExtractorComponent(
+        "embedding",
+        "Any category with a guide, by the nearest definitions and examples; no endpoint, no training.",
+        f"{HERE}.tagger.embedding:EmbeddingExtractor",
+        reads=("prompt", "completion"),
+        default=False,
+        guided=True,
+    )
+    yield ExtractorComponent(
+        "distilled",
+        "Any category, by a small classifier that ttm tagger train made (option tagger).",
+        f"{HERE}.tagger.distilled:DistilledExtractor",
+        reads=("prompt", "completion"),
+        default=False,
+    )
 
 
 @hookimpl

@@ -55,6 +55,8 @@ HOUSE = (
     "constraint",
     "decoding",
     "statistics",
+    "agreement",
+    "tagging",
     "evaluation",
     "figures",
     "report",

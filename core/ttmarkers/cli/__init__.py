@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "quickstart": "Run the whole loop on a small synthetic corpus and report.",
     "annotate": "Find the markers of a data set.",
+    "tagger": "Train taggers on tagged rows, and check taggers.",
     "stats": "Count the values of every marker.",
     "lint": "Find rows whose markers cannot be right.",
     "preview": "Show rows as the model will see them.",

@@ -1,0 +1,179 @@
+"""``ttm tagger train`` and ``ttm tagger check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ttmarkers.cli.output import json_option, note, print_json, print_table, set_option
+from ttmarkers.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ttmarkers.agreement import Agreement
+    from ttmarkers.cli import Context
+    from ttmarkers.taxonomy import Taxonomy
+
+SHOWN = 12  # values in a confusion table for people
+
+
+@click.group()
+def tagger() -> None:
+    """Train taggers on tagged rows, and check how far they are to be trusted."""
+
+
+@tagger.command("train")
+@click.argument("marked", nargs=-1, required=True, metavar="MARKED...")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the tagger.")
+@click.option("--markers", "use", metavar="A,B", help="Markers to learn; by default all that the rows have.")
+@click.option("--extractor", default="distilled", show_default=True, help="Extractor that is trained.")
+@click.option("--encoder", help="Also use embeddings of this model: better with few rows, and many times slower.")
+@set_option
+@json_option
+@click.pass_obj
+def train(
+    context: Context,
+    marked: tuple[str, ...],
+    output: Path,
+    use: str | None,
+    extractor: str,
+    encoder: str | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Train a small classifier on rows that were tagged by a language model or by people."""
+    from ttmarkers.guides import read_guides
+    from ttmarkers.manifest import manifest, refuse_existing, write_json
+    from ttmarkers.marked import read_marked
+    from ttmarkers.protocols import TrainableExtractor
+    from ttmarkers.registry import resolve
+    from ttmarkers.tagging import TaggerJob
+
+    config = context.config(overrides)
+    refuse_existing(output)
+    taxonomy = _taxonomy(context, config.markers.taxonomy)
+    factory = resolve(context.plugins.extractors().get(extractor, where="--extractor"))
+    if not isinstance(factory, TrainableExtractor):
+        raise ConfigError(f"extractor {extractor!r} cannot be trained: it has no method train")
+    rows = list(read_marked(marked, taxonomy, config.data.columns))
+    names = use.split(",") if use else _categories(taxonomy, {name for row in rows for name in row.markers})
+    types = tuple(taxonomy.get(name, where="--markers") for name in names)
+    guides = read_guides(
+        context.plugins.guides().all().values(), [Path(name) for name in config.markers.guides], taxonomy
+    )
+    options = {"encoder": encoder} if encoder else {}
+    report = factory.train(TaggerJob(rows, types, guides, output, config.seed, options))
+    write_json(output / "run.json", manifest("tagger train", config, context.plugins, marked, rows=len(rows)))
+    for name, reason in report.skipped.items():
+        note(f"{name} was not learnt: {reason}")
+    note(f"the tagger is in {output}; agreement with held-out rows:")
+    if as_json:
+        print_json({"output": str(output), **report.to_json()})
+    else:
+        _show(report.markers)
+
+
+@tagger.command("check")
+@click.argument("marked", nargs=-1, required=True, metavar="MARKED...")
+@click.option("--gold", required=True, metavar="FILE", help="The same rows with the right markers.")
+@click.option("--markers", "use", metavar="A,B", help="Markers to compare; by default all categories of the gold file.")
+@set_option
+@json_option
+@click.pass_obj
+def check(
+    context: Context,
+    marked: tuple[str, ...],
+    gold: str,
+    use: str | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Compare a tagger's markers with right ones, row by row: agreement, calibration, confusion."""
+    from ttmarkers.agreement import agree
+
+    config = context.config(overrides)
+    taxonomy = _taxonomy(context, config.markers.taxonomy)
+    right = _read([gold], taxonomy, config.data.columns)
+    said = _read(marked, taxonomy, config.data.columns)
+    shared = [key for key in right if key in said]
+    if not shared:
+        raise DataError(f"{gold} and {', '.join(marked)} have no row in common: ids or texts must be the same")
+    if len(shared) < len(right):
+        note(f"{len(right) - len(shared)} of {len(right)} rows of {gold} are not in {', '.join(marked)}")
+    names = use.split(",") if use else _categories(taxonomy, {name for row in right.values() for name in row})
+    found = {}
+    for name in names:
+        taxonomy.get(name, where="--markers")
+        rows = [key for key in shared if name in right[key]]
+        if not rows:
+            raise DataError(f"{gold} has no row with {name}")
+        found[name] = agree(
+            [right[key][name][0] for key in rows],
+            [said[key][name][0] if name in said[key] else None for key in rows],
+            [said[key][name][1] if name in said[key] else 0.0 for key in rows],
+            seed=config.seed,
+        )
+    if as_json:
+        print_json({"rows": len(shared), "markers": {name: entry.to_json() for name, entry in found.items()}})
+    else:
+        _show(found, confusion=True)
+
+
+def _taxonomy(context: Context, profile: str) -> Taxonomy:
+    from ttmarkers.taxonomy import make_taxonomy
+
+    return make_taxonomy(context.plugins.marker_types().all(), profile=profile)
+
+
+def _categories(taxonomy: Taxonomy, found: set[str]) -> list[str]:
+    return [kind.name for kind in taxonomy if kind.values and kind.name in found]
+
+
+def _read(
+    inputs: Sequence[str], taxonomy: Taxonomy, columns: Mapping[str, str]
+) -> dict[str, dict[str, tuple[str, float]]]:
+    """Return value and confidence of each marker of each row, by the row's id."""
+    from ttmarkers.datasets import rows, to_example
+
+    found: dict[str, dict[str, tuple[str, float]]] = {}
+    for origin, row in rows(inputs):
+        markers, meta = row.get("markers"), row.get("markers_meta")
+        if not isinstance(markers, dict):
+            raise DataError(f"{origin}: the row has no markers: annotate the file first with ttm annotate")
+        known = taxonomy.check({n: v for n, v in markers.items() if v is not None}, where=str(origin))
+        sure = meta if isinstance(meta, dict) else {}
+        found[to_example(row, origin, columns).id] = {
+            name: (str(value), float((sure.get(name) or {}).get("confidence", 1.0))) for name, value in known.items()
+        }
+    return found
+
+
+def _show(found: Mapping[str, Agreement], *, confusion: bool = False) -> None:
+    for name, entry in found.items():
+        click.echo(f"\n{name}, {entry.n} rows")
+        print_table(("figure", "value [95 % interval]"), [(m, getattr(entry, m).text()) for m in entry.METRICS])
+        head = ("value", "rows", "said", "precision", "recall", "confidence")
+        print_table(head, [_line(value, figures) for value, figures in entry.values.items()])
+        if confusion:
+            _show_confusion(entry.confusion)
+
+
+def _line(value: str, figures: Mapping[str, float]) -> tuple[Any, ...]:
+    shares = (f"{figures[key]:.2f}" if key in figures else "-" for key in ("precision", "recall", "confidence"))
+    return (value, int(figures["n"]), int(figures["said"]), *shares)
+
+
+def _show_confusion(confusion: Mapping[str, Mapping[str, int]]) -> None:
+    pairs = [
+        (count, right, said or "nothing")
+        for right, row in confusion.items()
+        for said, count in row.items()
+        if right != said
+    ]
+    if pairs:
+        click.echo("most frequent confusions")
+        rows = [(right, said, count) for count, right, said in sorted(pairs, key=lambda p: (-p[0], p[1:]))[:SHOWN]]
+        print_table(("right", "said", "rows"), rows)

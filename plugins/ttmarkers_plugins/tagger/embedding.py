@@ -1,0 +1,106 @@
+"""Extractor ``embedding``: the value whose definition and examples lie nearest, without any tagged rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ttmarkers.errors import ConfigError
+from ttmarkers.records import Found
+from ttmarkers_plugins.tagger.encoder import DEFAULT_ENCODER, Encoder, prompt_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy
+    from numpy.typing import NDArray
+
+    from ttmarkers.guides import Briefing, Guide
+    from ttmarkers.protocols import Subject
+
+STRENGTH = 10.0  # inverse regularisation of the classifier that is fitted on definitions and examples
+
+
+class EmbeddingExtractor:
+    """Finds categorical markers by a linear classifier on embeddings of their guides' definitions and examples.
+
+    Two are fitted, one on first lines and one on whole texts, and their log-probabilities are averaged: what a prompt
+    is about is spread over it, what it asks for is mostly said at its beginning.
+
+    Args:
+        model: a sentence-embedding model, by path or Hub name.
+        batch_size: texts that are embedded together.
+        device: where the model runs; a GPU if there is one.
+        languages: ISO codes of the examples that are used; more of them for a model of many languages.
+    """
+
+    def __init__(
+        self,
+        model: str = DEFAULT_ENCODER,
+        batch_size: int = 32,
+        device: str | None = None,
+        languages: Sequence[str] = ("en",),
+    ) -> None:
+        self._languages = tuple(languages)
+        self._encoder = Encoder(model, batch_size, device)
+        self._heads: dict[str, tuple[Any, Any]] = {}
+        self._reads: dict[str, str] = {}
+
+    def prepare(self, briefing: Briefing) -> None:
+        """Fit the classifiers of the wanted markers."""
+        for kind in briefing.types:
+            guide = briefing.guides.get(kind.name)
+            if guide is None or not kind.values or not all(map(self._texts(guide).get, guide.values)):
+                raise ConfigError(f"extractor 'embedding' cannot find {kind.name!r}: its guide lacks definitions")
+            self._heads[kind.name] = self._fit(guide)
+            self._reads[kind.name] = guide.reads
+
+    def extract(self, batch: Sequence[Subject]) -> list[Mapping[str, Found]]:
+        """Return the likeliest value of each marker, with its probability."""
+        found: list[dict[str, Found]] = [{} for _ in batch]
+        for reads in sorted(set(self._reads.values())):
+            vectors = self._encoder.encode_both([shown(subject, reads) for subject in batch])
+            for name, heads in self._heads.items():
+                if self._reads[name] != reads:
+                    continue
+                for row, scores in enumerate(_probabilities(heads, vectors)):
+                    best = int(scores.argmax())
+                    found[row][name] = Found(str(heads[0].classes_[best]), float(scores[best]))
+        return list(found)
+
+    def _fit(self, guide: Guide) -> tuple[Any, Any]:
+        from sklearn.linear_model import LogisticRegression
+
+        texts = self._texts(guide)
+        values = [value for value, said in texts.items() for _ in said]
+        vectors = self._encoder.encode_both([text for said in texts.values() for text in said])
+        first, whole = (
+            LogisticRegression(C=STRENGTH, max_iter=500, class_weight="balanced").fit(part, values) for part in vectors
+        )
+        return first, whole
+
+    def _texts(self, guide: Guide) -> dict[str, list[str]]:
+        """Return what is said of each value: its definition and its examples."""
+        texts = {}
+        for value, said in guide.values.items():
+            examples = [text for code in self._languages for text in said.examples.get(code, ())]
+            texts[value] = [text for text in (said.definition, *examples) if text]
+        return texts
+
+
+def shown(subject: Subject, reads: str) -> str:
+    """Return what a tagger looks at: prompt, completion, or both."""
+    example = subject.example
+    if reads == "completion":
+        return example.completion
+    return prompt_text(example) if reads == "prompt" else f"{prompt_text(example)}\n\n{example.completion}"
+
+
+def _probabilities(
+    heads: tuple[Any, Any], vectors: tuple[NDArray[numpy.float32], NDArray[numpy.float32]]
+) -> NDArray[numpy.float64]:
+    import numpy
+    from scipy.special import softmax
+
+    scores = [head.predict_log_proba(part) for head, part in zip(heads, vectors, strict=True)]
+    found: NDArray[numpy.float64] = softmax(numpy.mean(scores, axis=0), axis=1)
+    return found
