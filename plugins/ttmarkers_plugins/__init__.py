@@ -123,6 +123,14 @@ def ttm_extractors() -> Iterator[ExtractorComponent]:
         guided=True,
     )
     yield ExtractorComponent(
+        "lm",
+        "Any category with a guide, by the likelihood that a causal model gives its values (option model).",
+        f"{HERE}.tagger.likelihood:LikelihoodExtractor",
+        reads=("prompt", "completion"),
+        default=False,
+        guided=True,
+    )
+    yield ExtractorComponent(
         "distilled",
         "Any category, by a small classifier that ttm tagger train made (option tagger).",
         f"{HERE}.tagger.distilled:DistilledExtractor",

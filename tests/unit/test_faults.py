@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -213,9 +214,14 @@ def _alive(pid: int) -> bool:
     return bool(found.stdout.strip()) and not found.stdout.startswith("Z")
 
 
+def _end_session(leader: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_hanging_children_end_with_the_command(
-    tmp_path: Path, site: Path, source: Path, how: signal.Signals, code: int
+    request: pytest.FixtureRequest, tmp_path: Path, site: Path, source: Path, how: signal.Signals, code: int
 ) -> None:
     """Ctrl-C and kill -9 of the command end a child too that hangs in native code, where it hears nothing."""
     source.write_text(source.read_text(encoding="utf-8").replace("segfault", "native"), encoding="utf-8")
@@ -229,6 +235,7 @@ def test_hanging_children_end_with_the_command(
         text=True,
         start_new_session=True,
     )
+    request.addfinalizer(lambda: _end_session(process.pid))
     deadline = time.monotonic() + 60
     while not (log.exists() and len(log.read_text(encoding="utf-8").split()) == 3):
         assert time.monotonic() < deadline
