@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ttmarkers.statistics import LEVEL, Estimate
+from ttmarkers.statistics import LEVEL, Estimate, mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 BINS = 10
 RESAMPLES = 1000
+SHARES = ("coverage", "accuracy", "answered")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Agreement:
         """Return the figures as commands print them."""
         return {
             "n": self.n,
-            "metrics": {name: getattr(self, name).to_json() for name in self.METRICS},
+            "metrics": {name: _finite(getattr(self, name).to_json()) for name in self.METRICS},
             "values": {value: {k: round(v, 4) for k, v in entry.items()} for value, entry in self.values.items()},
             "confusion": {gold: dict(said) for gold, said in self.confusion.items()},
         }
@@ -57,6 +59,8 @@ class Agreement:
 
 def agree(gold: Sequence[str], said: Sequence[str | None], confidence: Sequence[float], *, seed: int = 0) -> Agreement:
     """Compare a tagger's values with the right ones; intervals are percentile bootstraps over rows.
+
+    A figure that does not exist, such as the share of right values among none, is not a number; in JSON it is null.
 
     Args:
         gold: the right value of each row.
@@ -83,16 +87,31 @@ def agree(gold: Sequence[str], said: Sequence[str | None], confidence: Sequence[
             for rows in (random.integers(0, count, count) for _ in range(RESAMPLES if count > 1 else 1))
         ]
     )
-    tails = [50 * (1 - LEVEL), 50 * (1 + LEVEL)]
-    low, high = numpy.nanpercentile(drawn, tails, axis=0)
+    answered = int((given < len(names)).sum())
     estimates = {
-        name: Estimate(float(value), float(a), float(b), count)
-        for name, value, a, b in zip(Agreement.METRICS, point, low, high, strict=True)
+        name: _estimate(name, float(value), column, answered if name == "answered" else count)
+        for name, value, column in zip(Agreement.METRICS, point, drawn.T, strict=True)
     }
     table = _table(right, given, len(names))
     return Agreement(
         n=count, **estimates, values=_by_value(names, table, given, sure), confusion=_confusion([*names, ""], table)
     )
+
+
+def _estimate(name: str, value: float, drawn: NDArray[Any], count: int) -> Estimate:
+    import numpy
+
+    if math.isnan(value):
+        return Estimate(value, value, value, count)
+    if name in SHARES and value in (0.0, 1.0):  # resampling equal rows tells nothing
+        return mean([value] * count)
+    low, high = numpy.nanpercentile(drawn, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    # resampling alone makes a calibration error greater
+    return Estimate(value, min(value, float(low)), max(value, float(high)), count)
+
+
+def _finite(figures: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: None if math.isnan(figure) else figure for name, figure in figures.items()}
 
 
 def _table(right: NDArray[Any], given: NDArray[Any], size: int) -> NDArray[Any]:

@@ -129,13 +129,8 @@ def _state(job: AnnotationJob, names: Sequence[str]) -> dict[str, Any]:
             "guides": {name: asdict(guide) for name, guide in job.plan.guides.items()},
             "least": dict(job.plan.least),
             "declared": {name: word.model_dump() for name, word in job.plan.declared.items()},
-            "steps": [
-                {
-                    **asdict(step),
-                    "component": {**asdict(step.component), "factory": str(step.component.factory)},
-                }
-                for step in (*job.plan.steps, *job.plan.fitted)
-            ],
+            "steps": [{**step.to_json(), "wanted": step.wanted} for step in (*job.plan.steps, *job.plan.fitted)],
+            "carried": {name: list(markers) for name, markers in job.carried.items()},
         },
         "settings": [job.max_chars, asdict(job.parallel) if job.parallel else None],
         "versions": versions(),

@@ -73,6 +73,8 @@ class ExtractorComponent(Component):
         fits: whether it must see the markers of the whole data set before it can find any
             (`ttmarkers.protocols.FittedExtractor`).
         guided: whether it is told what the values mean (`ttmarkers.protocols.GuidedExtractor`).
+        patient: whether it keeps to time limits of its own, as one that waits for a server; it is not watched then.
+        neutral: options that change how it works and no result, so that a run may be resumed with others.
     """
 
     markers: tuple[str, ...] = ()
@@ -81,6 +83,8 @@ class ExtractorComponent(Component):
     default: bool = True
     fits: bool = False
     guided: bool = False
+    patient: bool = False
+    neutral: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,11 @@ class Row:
     markers: dict[str, Value] = field(default_factory=dict)
     meta: dict[str, dict[str, Any]] = field(default_factory=dict)
     error: DataError | None = None
+    settled: tuple[str, ...] = ()
+
+    def lacks(self, names: Iterable[str]) -> bool:
+        """Tell whether any of these markers is still to be found."""
+        return any(name not in self.markers and name not in self.settled for name in names)
 
     def add(self, name: str, found: Found, source: str) -> None:
         """Set a marker and say where it came from."""
@@ -48,6 +53,8 @@ class Extraction:
         plan: what is asked of which extractor.
         watch: gets the name of an extractor and a number of rows; each call of an extractor runs within the context
             that it returns.
+        carried: earlier output -> the markers in it that need not be found again; others that an extractor found there
+            are.
         max_cost: what the whole run may spend on paid extractors.
         run: a name of the run that all its processes share.
     """
@@ -57,11 +64,13 @@ class Extraction:
         plan: Plan,
         watch: Watch | None = None,
         *,
+        carried: Mapping[str, tuple[str, ...]] | None = None,
         max_cost: float | None = None,
         run: str = "",
     ) -> None:
         self.plan = plan
         self._watch: Watch = watch or (lambda _name, _rows: nullcontext())
+        self._carried = carried or {}
         self._extractors: list[tuple[Step, Extractor]] = []
         for step in plan.steps:
             made = build(step.component, step.options, where=f"markers.options.{step.component.name}")
@@ -98,7 +107,7 @@ class Extraction:
         for step, extractor in self._extractors:
             sound = [row for row in rows if row.error is None]
             if isinstance(extractor, PaidExtractor):
-                batch = [row for row in sound if any(name not in row.markers for name in step.wanted)]
+                batch = [row for row in sound if row.lacks(step.wanted)]
                 spending[step.component.name] = extractor.estimate(batch)
             else:
                 self._ask(step, extractor, sound)
@@ -111,6 +120,9 @@ class Extraction:
             if not isinstance(meta, dict):
                 raise DataError(f"{row.example.origin}: column 'markers_meta' holds no object: leave it out")
             known = {name: value for name, value in carried.items() if value is not None}
+            if row.example.origin.name in self._carried:
+                row.settled = self._carried[row.example.origin.name]
+                known = {name: value for name, value in known.items() if self._stays(name, meta.get(name), row)}
             for name, value in self.plan.taxonomy.check(known, where=str(row.example.origin)).items():
                 row.markers[name] = value
                 row.meta[name] = dict(meta.get(name) or {"confidence": 1.0, "source": "column:markers"})
@@ -120,12 +132,18 @@ class Extraction:
                 checked = self.plan.taxonomy.check({name: said}, where=str(row.example.origin))
                 row.add(name, Found(checked[name]), source)
 
+    @staticmethod
+    def _stays(name: str, meta: Any, row: Row) -> bool:
+        """Tell whether a marker of an earlier output stays: it is no extractor's word, or one that is still good."""
+        source = str(meta.get("source", "")) if isinstance(meta, dict) else ""
+        return name in row.settled or not source.startswith("extractor:")
+
     def _ask(self, step: Step, extractor: Extractor, rows: Sequence[Row]) -> None:
-        batch = [row for row in rows if any(name not in row.markers for name in step.wanted)]
+        batch = [row for row in rows if row.lacks(step.wanted)]
         if not batch:
             return
         try:
-            with self._watch(step.component.name, len(batch)):
+            with self._watched(step, len(batch)):
                 results = extractor.extract(batch)
         except (ConfigError, StoppedError):
             raise
@@ -142,9 +160,12 @@ class Extraction:
             except TtmError as error:
                 row.error = DataError(f"{row.example.origin}: {error}")
 
+    def _watched(self, step: Step, rows: int) -> AbstractContextManager[None]:
+        return nullcontext() if step.component.patient else self._watch(step.component.name, rows)
+
     def _ask_alone(self, step: Step, extractor: Extractor, row: Row) -> None:
         try:
-            with self._watch(step.component.name, 1):
+            with self._watched(step, 1):
                 result = extractor.extract([row])[0]
             self._take(step, row, result)
         except (ConfigError, StoppedError):
@@ -158,7 +179,7 @@ class Extraction:
         if isinstance(result, DataError):
             raise DataError(f"extractor {step.component.name!r}: {result}")
         for name in step.wanted:
-            if name in result and name not in row.markers:
+            if name in result and row.lacks([name]):
                 found = result[name]
                 if found.confidence < self.plan.least.get(name, 0):
                     continue

@@ -19,9 +19,10 @@ Guides of plugins come first, files that the config names after them; a later on
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from ttmarkers.components import read_data
 from ttmarkers.errors import ConfigError, did_you_mean
@@ -95,8 +96,9 @@ def read_guides(components: Iterable[GuideComponent], files: Sequence[Path], tax
     for path in files:
         try:
             text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"markers.guides: {path} cannot be read: {error.strerror}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise ConfigError(f"markers.guides: {path} cannot be read: {reason}") from error
         documents = _load(text, str(path))
         _check_names(documents, taxonomy, str(path))
         _add(merged, documents)
@@ -114,67 +116,86 @@ def _fitted(kind: MarkerType, guide: Guide | None) -> Guide:
     return Guide(guide.question or kind.summary, guide.reads, {n: guide.values.get(n, ValueGuide()) for n in names})
 
 
-def _load(text: str, name: str) -> list[dict[str, Any]]:
+def _key(value: object) -> object:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+_Key = Annotated[str, BeforeValidator(_key)]  # a point of a scale need not be quoted
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    definition: str | None = None
+    examples: list[str] | None = None
+
+
+class _Marker(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    question: str | None = None
+    reads: Reads | None = None
+    values: dict[_Key, _Value] | None = None
+
+
+class _Document(BaseModel):
+    """One document of a guide file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    markers: dict[str, _Marker] | None = None
+    language: str | None = None
+    examples: dict[str, dict[_Key, list[str] | None]] | None = None
+
+    @model_validator(mode="after")
+    def _together(self) -> _Document:
+        if (self.language is None) != (self.examples is None):
+            raise ValueError("'language' and 'examples' go together")
+        return self
+
+
+_WRONG = {"model_type": "it must hold keys with values", "extra_forbidden": "there is no such key"}
+
+
+def _load(text: str, name: str) -> list[_Document]:
     try:
         # as safe as safe_load, and ten times as fast
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         documents = [document for document in yaml.load_all(text, Loader=loader) if document is not None]
     except yaml.YAMLError as error:
         raise ConfigError(f"{name} is no YAML: {' '.join(str(error).split())}") from error
+    try:
+        return [_Document.model_validate(document) for document in documents]
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "a guide"
+        what = _WRONG.get(first["type"], first["msg"].removeprefix("Value error, "))
+        raise ConfigError(f"{name}: {place}: {what}") from error
+
+
+def _check_names(documents: Sequence[_Document], taxonomy: Taxonomy, name: str) -> None:
     for document in documents:
-        _check_form(document, name)
-    return documents
-
-
-def _check_form(document: Any, name: str) -> None:
-    def need(good: bool, what: str) -> None:
-        if not good:
-            raise ConfigError(f"{name}: {what}")
-
-    need(isinstance(document, dict), "a guide holds the key 'markers', or 'language' and 'examples'")
-    for key in document:
-        need(key in ("markers", "language", "examples"), f"there is no key {key!r} in a guide")
-    for marker, entry in (document.get("markers") or {}).items():
-        need(isinstance(entry, dict), f"markers.{marker} must hold question, reads and values")
-        for key in entry:
-            need(key in ("question", "reads", "values"), f"markers.{marker} has no key {key!r}")
-        need(entry.get("reads", "prompt") in get_args(Reads), f"markers.{marker}.reads is prompt, completion or both")
-        for value, said in (entry.get("values") or {}).items():
-            good = isinstance(said, dict) and set(said) <= {"definition", "examples"} and _texts(said.get("examples"))
-            need(good, f"markers.{marker}.values.{value} holds a definition and a list of examples")
-    need(("language" in document) == ("examples" in document), "'language' and 'examples' go together")
-    for marker, values in (document.get("examples") or {}).items():
-        good = isinstance(values, dict) and all(_texts(texts) for texts in values.values())
-        need(good, f"examples.{marker} must map each value to a list of texts")
-
-
-def _texts(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and all(isinstance(text, str) for text in value))
-
-
-def _check_names(documents: Sequence[Mapping[str, Any]], taxonomy: Taxonomy, name: str) -> None:
-    for document in documents:
-        named = {marker: (entry.get("values") or {}) for marker, entry in (document.get("markers") or {}).items()}
-        for marker, values in [*named.items(), *(document.get("examples") or {}).items()]:
+        named = {marker: list(entry.values or ()) for marker, entry in (document.markers or {}).items()}
+        for marker, values in [*named.items(), *(document.examples or {}).items()]:
             kind = taxonomy.get(marker, where=name)
             for value in values:
-                if kind.values and str(value) not in kind.values:
-                    hint = did_you_mean(str(value), kind.values)
+                if kind.values and value not in kind.values:
+                    hint = did_you_mean(value, kind.values)
                     raise ConfigError(f"{name}: marker {marker!r} has no value {value!r}: {hint}")
 
 
-def _add(merged: dict[str, Guide], documents: Iterable[Mapping[str, Any]]) -> None:
+def _add(merged: dict[str, Guide], documents: Iterable[_Document]) -> None:
     for document in documents:
-        for marker, entry in (document.get("markers") or {}).items():
+        for marker, entry in (document.markers or {}).items():
             guide = merged.setdefault(marker, Guide(""))
-            guide.question = entry.get("question", guide.question)
-            guide.reads = entry.get("reads", guide.reads)
-            for value, said in (entry.get("values") or {}).items():
-                place = guide.values.setdefault(str(value), ValueGuide())
-                place.definition = said.get("definition", place.definition)
-                if said.get("examples"):
-                    place.examples[ENGLISH] = said["examples"]
-        for marker, values in (document.get("examples") or {}).items():
+            guide.question = entry.question or guide.question
+            guide.reads = entry.reads or guide.reads
+            for value, said in (entry.values or {}).items():
+                place = guide.values.setdefault(value, ValueGuide())
+                place.definition = said.definition or place.definition
+                if said.examples:
+                    place.examples[ENGLISH] = said.examples
+        for marker, values in (document.examples or {}).items():
             guide = merged.setdefault(marker, Guide(""))
             for value, texts in values.items():
-                guide.values.setdefault(str(value), ValueGuide()).examples[document["language"]] = list(texts or [])
+                guide.values.setdefault(value, ValueGuide()).examples[document.language or ENGLISH] = texts or []

@@ -8,8 +8,10 @@ abstained.
 from __future__ import annotations
 
 import graphlib
+import hashlib
 import itertools
-from dataclasses import dataclass, field, replace
+import json
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers.errors import ConfigError, unknown_name
@@ -28,11 +30,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """One extractor and the markers that it is asked for."""
+    """One extractor and the markers that it is asked for; ``source`` is its distribution with the version."""
 
     component: ExtractorComponent
     options: Mapping[str, Any]
     wanted: tuple[str, ...]
+    source: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the step's results depend on."""
+        return {
+            "extractor": self.component.name,
+            "factory": str(self.component.factory),
+            "source": self.source,
+            "options": {key: value for key, value in self.options.items() if key not in self.component.neutral},
+        }
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,35 @@ class Plan:
         """The wanted markers, and those that fitted extractors need."""
         needed = {name for step in self.fitted for name in step.component.needs}
         return tuple(name for name in self.taxonomy.names if name in {*self.wanted, *needed})
+
+    def fingerprints(self) -> dict[str, str]:
+        """Return, by marker, a hash of all that an extractor's word on it depends on.
+
+        That is the chain of extractors with versions and options, the marker type, its guide, its least confidence,
+        and the markers that the extractors need.
+        """
+        chains: dict[str, list[Step]] = {}
+        for step in (*self.steps, *self.fitted):
+            for name in step.wanted:
+                chains.setdefault(name, []).append(step)
+        found: dict[str, str] = {}
+
+        def fingerprint(name: str) -> str:
+            if name not in found:
+                found[name] = ""  # a marker that is needed for itself
+                chain = chains.get(name, [])
+                guided = any(step.component.guided for step in chain)
+                parts = {
+                    "chain": [step.to_json() for step in chain],
+                    "type": asdict(self.taxonomy.get(name)),
+                    "guide": asdict(self.guides[name]) if guided and name in self.guides else None,
+                    "least": self.least.get(name),
+                    "needs": {other: fingerprint(other) for step in chain for other in step.component.needs},
+                }
+                found[name] = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+            return found[name]
+
+        return {name: fingerprint(name) for name in chains}
 
     def sources(self) -> dict[str, list[str]]:
         """Return, by marker, where its value is looked for, in order."""
@@ -111,7 +152,8 @@ def make_plan(taxonomy: Taxonomy, config: MarkersConfig, registry: Registry[Extr
                 f"extractor {extractor!r} needs {', '.join(sorted(late))}, which is known only after all rows were "
                 "read: leave it out under markers.extractors"
             )
-        (fitted if component.fits else steps).append(Step(component, config.options.get(extractor, {}), serves))
+        source = registry.entry(extractor).distribution
+        (fitted if component.fits else steps).append(Step(component, config.options.get(extractor, {}), serves, source))
     declared = {name: word for name, word in config.declared.items() if name in chains}
     for name in config.least_confidence:
         taxonomy.get(name, where="markers.least_confidence")

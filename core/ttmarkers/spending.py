@@ -9,6 +9,7 @@ from ttmarkers.datasets import chunks, expand, to_example, unfold
 from ttmarkers.errors import DataError
 from ttmarkers.extraction import Extraction
 from ttmarkers.records import Spending
+from ttmarkers.worker import check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,6 +58,8 @@ def _examples(chunk: Chunk, job: AnnotationJob) -> Iterator[Example]:
             continue
         try:
             for part in unfold(row, origin, job.parallel) if job.parallel else (row,):
-                yield to_example(part, origin, job.columns)
+                example = to_example(part, origin, job.columns)
+                check_size(example, job.max_chars)
+                yield example
         except DataError:
             continue

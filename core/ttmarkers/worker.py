@@ -45,6 +45,7 @@ class AnnotationJob:
         fit_where: column -> value of the rows that are fitted on.
         max_chars: rows with more characters of text are bad.
         parallel: how rows of parallel sentences become translation examples.
+        carried: earlier output -> the markers in it that need not be found again (`ttmarkers.earlier`).
         max_cost: what paid extractors may spend in this run, all processes together.
         run: a name of this run, another one each time, under which they add it up.
     """
@@ -63,6 +64,7 @@ class AnnotationJob:
     fit_where: Mapping[str, str | int] = field(default_factory=dict)
     max_chars: int = 1_000_000
     parallel: Parallel | None = None
+    carried: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     max_cost: float | None = None
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -138,7 +140,7 @@ class Worker:
 
     def __init__(self, job: AnnotationJob, watch: Watch | None = None) -> None:
         self._job = job
-        self._extraction = Extraction(job.plan, watch, max_cost=job.max_cost, run=job.run)
+        self._extraction = Extraction(job.plan, watch, carried=job.carried, max_cost=job.max_cost, run=job.run)
 
     def run(self, shard: Shard) -> AnnotationResult:
         """Annotate a shard and write its files."""
@@ -159,7 +161,7 @@ class Worker:
                 parts = unfold(row, origin, self._job.parallel) if self._job.parallel else (row,)
                 for part in parts:
                     example = to_example(part, origin, self._job.columns)
-                    self._check_size(example)
+                    check_size(example, self._job.max_chars)
                     examples.append(example)
             except DataError as error:
                 self._reject(bad, origin, row, error)
@@ -172,14 +174,6 @@ class Worker:
         for origin, row, reason in sorted(bad, key=lambda item: item[0].row):
             outcome.reject(chunk, origin, row, reason)
         return outcome
-
-    def _check_size(self, example: Example) -> None:
-        size = len(example.completion) + sum(len(turn.content) for turn in example.prompt)
-        if size > self._job.max_chars:
-            raise DataError(
-                f"{example.origin}: the row has {size:,} characters, more than data.max_chars = "
-                f"{self._job.max_chars:,}: cut it, raise the limit, or set it apart with --quarantine FILE"
-            )
 
     def _reject(self, bad: list[tuple[Origin, Any, DataError]], origin: Origin, row: Any, error: DataError) -> None:
         if self._job.quarantine is None:
@@ -205,6 +199,16 @@ class Worker:
             raise DataError(
                 f"{row.example.origin}: column {bad!r} cannot be written as JSON ({error}): leave it out of the input"
             ) from error
+
+
+def check_size(example: Example, max_chars: int) -> None:
+    """Raise a `DataError` if a row has more characters of text than it may."""
+    size = len(example.completion) + sum(len(turn.content) for turn in example.prompt)
+    if size > max_chars:
+        raise DataError(
+            f"{example.origin}: the row has {size:,} characters, more than data.max_chars = "
+            f"{max_chars:,}: cut it, raise the limit, or set it apart with --quarantine FILE"
+        )
 
 
 def _writable(value: Any) -> bool:

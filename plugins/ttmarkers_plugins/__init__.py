@@ -113,6 +113,8 @@ def ttm_extractors() -> Iterator[ExtractorComponent]:
         reads=("prompt", "completion"),
         default=False,
         guided=True,
+        patient=True,
+        neutral=("base_url", "key_variable", "cache", "concurrency", "timeout", "retries", "price_in", "price_out"),
     )
     yield ExtractorComponent(
         "embedding",

@@ -162,7 +162,6 @@ def test_retry_after_is_extended(server: Server, annotate: Annotate, source: Pat
     pauses(server)
 
 
-@pytest.mark.xfail(reason="the watch over children kills one that waits as the server asked", strict=False)
 def test_retry_after_beyond_the_watch(
     server: Server, words: Callable[..., list[object]], source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -185,7 +185,6 @@ def test_dry_run_of_part(server: Server, annotate: Annotate, tmp_path: Path) -> 
     assert len(server.calls) == 7
 
 
-@pytest.mark.xfail(reason="ttmarkers.spending does not look at data.max_chars", strict=False)
 def test_dry_run_leaves_long_rows_out(server: Server, annotate: Annotate, tmp_path: Path) -> None:
     """A row that is too long for the run is not counted."""
     source = write_rows(tmp_path / "rows.jsonl", [*greetings(3), {"prompt": "So" * 500, "completion": "Ho."}])

@@ -32,6 +32,7 @@ HOUSE = (
     "datasets",
     "marked",
     "plan",
+    "earlier",
     "extraction",
     "stats",
     "lint",

@@ -59,12 +59,16 @@ def annotate(context: Context, /, overrides: tuple[str, ...], as_json: bool, dry
 
 
 def _job(context: Context, config: Config, options: Mapping[str, Any]) -> AnnotationJob:
+    from ttmarkers.datasets import expand
+    from ttmarkers.earlier import carried
     from ttmarkers.worker import AnnotationJob
 
+    plan = _plan(context, config)
     return AnnotationJob(
         options["inputs"],
         options["output"],
-        _plan(context, config),
+        plan,
+        carried=carried(expand(options["inputs"]), plan),
         columns=config.data.columns,
         quarantine=options["quarantine"],
         limit=options["limit"],
@@ -103,6 +107,7 @@ def _plan(context: Context, config: Config) -> Plan:
 
 def _run(context: Context, config: Config, job: AnnotationJob, as_json: bool) -> None:
     from ttmarkers.annotation import annotate as run
+    from ttmarkers.earlier import KEY, RUN_SUFFIX
     from ttmarkers.manifest import manifest, write_json
 
     try:
@@ -112,9 +117,10 @@ def _run(context: Context, config: Config, job: AnnotationJob, as_json: bool) ->
         note(f"what is done is kept in {job.parts}: go on with --resume")
         raise
     facts = {"rows": result.rows, "bad_rows": result.bad, "found": result.found}
+    fingerprints = {KEY: job.plan.fingerprints()}
     write_json(
-        job.output.with_name(job.output.name + ".run.json"),
-        manifest("annotate", config, context.plugins, job.inputs, sources=job.plan.sources(), **facts),
+        job.output.with_name(job.output.name + RUN_SUFFIX),
+        manifest("annotate", config, context.plugins, job.inputs, sources=job.plan.sources(), **fingerprints, **facts),
     )
     if job.quarantine:
         note(f"{result.bad} bad rows went to {job.quarantine}")

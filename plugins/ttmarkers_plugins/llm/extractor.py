@@ -195,7 +195,7 @@ class LlmExtractor:
         if limit is not None and not self._answers.spend(run, expected, limit):
             raise StoppedError(
                 f"--max-cost {limit:g} is reached ({self._answers.spent(run):.4f} spent): what is done is kept, "
-                "go on with --resume and a higher --max-cost"
+                "go on with --resume, which may spend as much again"
             )
         reply = await self._endpoint.ask(messages, self._questions.schema(question.names))
         if limit is not None and reply.tokens_in:

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 LEAST_ROWS = 50
-LEAST_OF_A_VALUE = 3  # rows; rarer values are learnt from their guide alone, and not reported
 
 
 class DistilledExtractor:
@@ -94,18 +93,16 @@ class DistilledExtractor:
         encoder = Encoder(options.pop("encoder")) if options.get("encoder") else None
         if options:
             raise ConfigError(f"the tagger 'distilled' has no option {', '.join(sorted(options))}: it has encoder")
+        lacking = {kind.name: _lacking(kind, job) for kind in job.types}
+        skipped = {name: reason for name, reason in lacking.items() if reason}
+        if len(skipped) == len(lacking):
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
+            raise DataError(f"nothing can be learnt: {reasons or 'the rows have no marker that is a category'}")
         reports: dict[str, Agreement] = {}
-        skipped: dict[str, str] = {}
         tagger = store.Tagger(job.output, Features.fit([shown(row, "both") for row in _subjects(job.rows)], encoder))
         for kind in job.types:
-            rows = [row for row in job.rows if kind.name in row.markers]
-            if not kind.values or len(rows) < LEAST_ROWS or len({row.markers[kind.name] for row in rows}) < 2:
-                skipped[kind.name] = f"{len(rows)} rows; at least {LEAST_ROWS} of two values of a category are needed"
-                continue
-            learner = _Learner(kind, rows, job, tagger)
-            reports[kind.name] = learner.learn()
-        if not reports:
-            raise DataError(f"nothing can be learnt: {'; '.join(f'{name}: {why}' for name, why in skipped.items())}")
+            if kind.name not in skipped:
+                reports[kind.name] = _Learner(kind, _rows_with(kind, job), job, tagger).learn()
         report = TaggerReport(reports, skipped)
         store.save(tagger, report.to_json())
         return report
@@ -123,6 +120,28 @@ def _subjects(rows: Sequence[MarkedExample]) -> list[Any]:
     return [_Subject(row) for row in rows]
 
 
+def _rows_with(kind: MarkerType, job: TaggerJob) -> list[MarkedExample]:
+    return [row for row in job.rows if kind.name in row.markers]
+
+
+def _lacking(kind: MarkerType, job: TaggerJob) -> str:
+    """Return why a marker cannot be learnt; an empty text if it can."""
+    rows = _rows_with(kind, job)
+    if not kind.values or len(rows) < LEAST_ROWS or len({row.markers[kind.name] for row in rows}) < 2:
+        return f"{len(rows)} rows; at least {LEAST_ROWS} of two values of a category are needed"
+    if len(set(_folds(rows, _reads(kind, job), job.seed))) < 2:
+        return "the texts have the same first line, so that none can be held out: leave that line out"
+    return ""
+
+
+def _reads(kind: MarkerType, job: TaggerJob) -> str:
+    return job.guides[kind.name].reads if kind.name in job.guides else "both"
+
+
+def _folds(rows: Sequence[MarkedExample], reads: str, seed: int) -> list[int]:
+    return [_fold(head(shown(subject, reads)), seed) for subject in _subjects(rows)]
+
+
 class _Learner:
     """Learns one marker."""
 
@@ -131,9 +150,9 @@ class _Learner:
 
         self._kind, self._tagger, self._seed = kind, tagger, job.seed
         guide = job.guides.get(kind.name)
-        self._reads = guide.reads if guide else "both"
+        self._reads = _reads(kind, job)
         texts = [shown(subject, self._reads) for subject in _subjects(rows)]
-        self._folds = [_fold(head(text), job.seed) for text in texts]
+        self._folds = _folds(rows, self._reads, job.seed)
         self._values = [str(row.markers[kind.name]) for row in rows]
         sizes: dict[str, int] = {}
         for row in rows:

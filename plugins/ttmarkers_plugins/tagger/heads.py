@@ -32,11 +32,13 @@ class Head:
 
     @classmethod
     def fit(cls, features: Any, values: Sequence[str], weights: Sequence[float], seed: int) -> Head:
-        """Fit by logistic regression of each value against the others."""
+        """Fit by logistic regression of each value against the others; a single value is always right."""
         import numpy
         from scipy.sparse import csr_matrix
         from sklearn.linear_model import SGDClassifier
 
+        if len(set(values)) == 1:
+            return cls((values[0],), csr_matrix((1, features.shape[1]), dtype="float32"), numpy.zeros(1, "float32"))
         share = numpy.asarray(weights, dtype=float) / numpy.mean(weights)
         alpha = 1 / (STRENGTH * len(values))
         model = SGDClassifier(loss="log_loss", alpha=alpha, max_iter=EPOCHS, tol=1e-3, random_state=seed)

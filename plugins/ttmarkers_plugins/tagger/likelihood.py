@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import StrictUndefined
@@ -34,7 +35,7 @@ class LikelihoodExtractor:
     Args:
         model: a path or Hub name.
         batch_size: rows that are read together.
-        max_tokens: of a row's text; the middle of a longer one is left out.
+        max_tokens: of a row's text, or fewer if the model cannot read so many; the middle of a longer one is left out.
         calibrate: whether to take off what the model thinks without a text.
         device: where the model runs; a GPU if there is one.
     """
@@ -50,6 +51,7 @@ class LikelihoodExtractor:
         if not model:
             raise ConfigError("extractor 'lm' needs a model: set markers.options.lm.model")
         import torch
+        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -57,12 +59,13 @@ class LikelihoodExtractor:
             self._tokenizer = AutoTokenizer.from_pretrained(model)
             loaded: Any = AutoModelForCausalLM.from_pretrained(model)
             self._model = loaded.to(self._device).eval()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             reason = (str(error).strip().splitlines() or ["?"])[0]
             raise ConfigError(f"language model {model!r} cannot be loaded: {reason}") from error
         self._batch_size, self._max_tokens, self._calibrate = batch_size, max_tokens, calibrate
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
         self._macros: Any = environment.from_string(read_data(TEMPLATE)).module
+        self._suffix: list[int] = self._tokenizer(str(self._macros.suffix()), add_special_tokens=False)["input_ids"]
         self._readers: dict[str, _Reader] = {}
         self._reads: dict[str, str] = {}
         self._without: dict[str, Tensor] = {}
@@ -73,7 +76,11 @@ class LikelihoodExtractor:
             guide = briefing.guides.get(kind.name)
             if guide is None or not kind.values:
                 raise ConfigError(f"extractor 'lm' cannot find {kind.name!r}: it finds categories with a guide")
-            self._readers[kind.name] = _Reader(self._model, self._tokenizer, self._prefix(guide), tuple(guide.values))
+            reader = _Reader(self._model, self._tokenizer, self._prefix(guide), tuple(guide.values))
+            if reader.room <= len(self._suffix):
+                raise ConfigError(f"the language model cannot read as much as is said of {kind.name}: shorten its guide")
+            reader.read()
+            self._readers[kind.name] = reader
             self._reads[kind.name] = guide.reads
             if self._calibrate:
                 scores = self._scores(kind.name, CONTENT_FREE)
@@ -99,7 +106,8 @@ class LikelihoodExtractor:
         """Return the log-likelihood of each value after each text: texts by values, on the CPU."""
         import torch
 
-        rows = [self._tokens(text) for text in texts]
+        most = min(self._max_tokens, self._readers[name].room - len(self._suffix))
+        rows = [self._tokens(text, most) for text in texts]
         order = sorted(range(len(rows)), key=lambda number: len(rows[number]))  # alike lengths need little padding
         scores = torch.zeros(len(rows), len(self._readers[name].values))
         for start in range(0, len(order), self._batch_size):
@@ -107,29 +115,38 @@ class LikelihoodExtractor:
             scores[chosen] = self._readers[name].scores([rows[number] for number in chosen])
         return scores
 
-    def _tokens(self, text: str) -> list[int]:
+    def _tokens(self, text: str, most: int) -> list[int]:
         tokens: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        if len(tokens) > self._max_tokens:
-            half = self._max_tokens // 2
-            tokens = tokens[:half] + tokens[-half:]
-        suffix: list[int] = self._tokenizer(str(self._macros.suffix()), add_special_tokens=False)["input_ids"]
-        return tokens + suffix
+        if len(tokens) > most:
+            end = most // 2
+            tokens = tokens[: most - end] + tokens[len(tokens) - end :]
+        return tokens + self._suffix
 
 
 class _Reader:
-    """One question, read once; scores values after texts."""
+    """One question, read once; scores values after texts.
+
+    Attributes:
+        values: between which it decides.
+        room: how many tokens the model can read between the question and a value.
+    """
 
     def __init__(self, model: Any, tokenizer: Any, prefix: str, values: tuple[str, ...]) -> None:
-        import torch
-
         self.values = values
         self._model = model
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
         self._names = [tokenizer(f" {value}", add_special_tokens=False)["input_ids"] for value in values]
-        ids = tokenizer(prefix, return_tensors="pt")["input_ids"].to(model.device)
+        self._ids = tokenizer(prefix, return_tensors="pt")["input_ids"].to(model.device)
+        self._length = self._ids.shape[1]
+        places = getattr(model.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
+        self.room = places - self._length - max(map(len, self._names))
+
+    def read(self) -> None:
+        """Read the question; before any row is scored."""
+        import torch
+
         with torch.inference_mode():
-            self._cache = model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
-        self._length = ids.shape[1]
+            self._cache = self._model(input_ids=self._ids, use_cache=True, logits_to_keep=1).past_key_values
 
     def scores(self, rows: Sequence[Sequence[int]]) -> Tensor:
         """Return the log-likelihood of each value after each row of tokens."""

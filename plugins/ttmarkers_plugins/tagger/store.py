@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ttmarkers import __version__
 from ttmarkers.errors import ConfigError
-from ttmarkers.manifest import atomic, write_json
+from ttmarkers.manifest import atomic, versions, write_json
 from ttmarkers_plugins.tagger.encoder import Encoder
 from ttmarkers_plugins.tagger.features import WEIGHTS, Features
 from ttmarkers_plugins.tagger.heads import Head
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 FACTS, NUMBERS = "tagger.json", "weights.npz"
 FORM = 1
+DAMAGE = (KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass
@@ -52,7 +54,7 @@ def save(tagger: Tagger, report: Mapping[str, Any]) -> None:
         numpy.savez_compressed(stream, allow_pickle=False, **arrays)
     facts = {
         "form": FORM,
-        "ttmarkers": __version__,
+        "ttmarkers": versions()["ttmarkers"],
         "encoder": tagger.features.encoder.name if tagger.features.encoder else None,
         "markers": {
             name: {
@@ -88,11 +90,19 @@ def load(path: Path, batch_size: int, device: str | None) -> Tagger:
             for name, entry in facts["markers"].items():
                 parts = tuple(numbers[f"{name}.{part}"] for part in ("data", "indices", "indptr"))
                 weights = csr_matrix(parts, shape=(len(entry["values"]), entry["features"]))
+                weights.check_format(full_check=True)  # or numbers that are no columns would be read as memory
                 bias = numbers[f"{name}.bias"]
                 tagger.heads[name] = Head(tuple(entry["values"]), weights, bias, float(entry["sharpness"]))
                 tagger.reads[name] = entry["reads"]
+            _check_width(tagger)
     except OSError as error:
-        raise ConfigError(f"{path} is no tagger ({error.strerror}): make one with ttm tagger train") from error
-    except (KeyError, ValueError, TypeError) as error:
+        raise ConfigError(f"{path} is no tagger ({error.strerror or error}): make one with ttm tagger train") from error
+    except DAMAGE as error:
         raise ConfigError(f"the tagger {path} is damaged ({error}): train it anew") from error
     return tagger
+
+
+def _check_width(tagger: Tagger) -> None:
+    width = tagger.features.transform([""]).shape[1]
+    if any(head.weights.shape[1] != width for head in tagger.heads.values()):
+        raise ConfigError(f"the tagger {tagger.path} was trained with other embeddings: train it anew")

@@ -1,0 +1,40 @@
+"""What need not be found again when an annotated file is annotated once more.
+
+``ttm annotate`` notes in ``OUT.run.json`` a fingerprint of how each marker was found. Where it is the same today, the
+file's markers of that type stay as they are, those that were not found too; where it differs they are found anew.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ttmarkers.plan import Plan
+
+RUN_SUFFIX = ".run.json"
+KEY = "fingerprints"
+
+
+def carried(inputs: Iterable[str], plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Return, for each input that an earlier run wrote, the markers that need not be found again.
+
+    What is fitted on all rows is always found anew, for there may be other rows now.
+    """
+    now = plan.fingerprints()
+    fitted = {name for step in plan.fitted for name in step.wanted}
+    found: dict[str, tuple[str, ...]] = {}
+    for name in inputs:
+        try:
+            then = orjson.loads(Path(name + RUN_SUFFIX).read_bytes())[KEY]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # not an output of ours: its markers are the data set's own word
+        if isinstance(then, dict):
+            found[name] = tuple(
+                m for m in plan.taxonomy.names if m in now and m not in fitted and now[m] == then.get(m)
+            )
+    return found
