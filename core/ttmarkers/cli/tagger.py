@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ttmarkers.agreement import Agreement
     from ttmarkers.cli import Context
+    from ttmarkers.records import Origin
     from ttmarkers.taxonomy import Taxonomy
 
 SHOWN = 12  # values in a confusion table for people
@@ -59,7 +60,7 @@ def train(
     if not isinstance(factory, TrainableExtractor):
         raise ConfigError(f"extractor {extractor!r} cannot be trained: it has no method train")
     rows = list(read_marked(marked, taxonomy, config.data.columns))
-    names = use.split(",") if use else _categories(taxonomy, {name for row in rows for name in row.markers})
+    names = _split(use) or _categories(taxonomy, {name for row in rows for name in row.markers})
     types = tuple(taxonomy.get(name, where="--markers") for name in names)
     guides = read_guides(
         context.plugins.guides().all().values(), [Path(name) for name in config.markers.guides], taxonomy
@@ -103,7 +104,7 @@ def check(
         raise DataError(f"{gold} and {', '.join(marked)} have no row in common: ids or texts must be the same")
     if len(shared) < len(right):
         note(f"{len(right) - len(shared)} of {len(right)} rows of {gold} are not in {', '.join(marked)}")
-    names = use.split(",") if use else _categories(taxonomy, {name for row in right.values() for name in row})
+    names = _split(use) or _categories(taxonomy, {name for row in right.values() for name in row})
     found = {}
     for name in names:
         taxonomy.get(name, where="--markers")
@@ -128,6 +129,10 @@ def _taxonomy(context: Context, profile: str) -> Taxonomy:
     return make_taxonomy(context.plugins.marker_types().all(), profile=profile)
 
 
+def _split(names: str | None) -> list[str]:
+    return [name.strip() for name in names.split(",")] if names else []
+
+
 def _categories(taxonomy: Taxonomy, found: set[str]) -> list[str]:
     return [kind.name for kind in taxonomy if kind.values and kind.name in found]
 
@@ -144,11 +149,20 @@ def _read(
         if not isinstance(markers, dict):
             raise DataError(f"{origin}: the row has no markers: annotate the file first with ttm annotate")
         known = taxonomy.check({n: v for n, v in markers.items() if v is not None}, where=str(origin))
-        sure = meta if isinstance(meta, dict) else {}
         found[to_example(row, origin, columns).id] = {
-            name: (str(value), float((sure.get(name) or {}).get("confidence", 1.0))) for name, value in known.items()
+            name: (str(value), _confidence(meta, name, origin)) for name, value in known.items()
         }
     return found
+
+
+def _confidence(meta: object, name: str, origin: Origin) -> float:
+    entry = meta.get(name) if isinstance(meta, dict) else None
+    sure = entry.get("confidence") if isinstance(entry, dict) else None
+    if sure is None:  # the data set's own word
+        return 1.0
+    if not isinstance(sure, (int, float)) or not 0 <= sure <= 1:
+        raise DataError(f"{origin}: the confidence of {name} is {sure!r}: it must be a number from 0 to 1")
+    return float(sure)
 
 
 def _show(found: Mapping[str, Agreement], *, confusion: bool = False) -> None:

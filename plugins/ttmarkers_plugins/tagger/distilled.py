@@ -163,7 +163,7 @@ class _Learner:
         said = [(text, value) for value, entry in (guide.values if guide else {}).items()
                 for text in (entry.definition, *entry.examples.get("en", ())) if text]  # fmt: skip
         self._values += [value for _, value in said]
-        self._weights += [1 / math.sqrt(len(said))] * len(said)
+        self._weights += [1 / math.sqrt(max(len(said), 1))] * len(said)
         self._features = tagger.features.transform([*texts, *(text for text, _ in said)])
 
     def learn(self) -> Agreement:

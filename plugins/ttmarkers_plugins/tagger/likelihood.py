@@ -65,7 +65,7 @@ class LikelihoodExtractor:
         self._batch_size, self._max_tokens, self._calibrate = batch_size, max_tokens, calibrate
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
         self._macros: Any = environment.from_string(read_data(TEMPLATE)).module
-        self._suffix: list[int] = self._tokenizer(str(self._macros.suffix()), add_special_tokens=False)["input_ids"]
+        self._suffix = self._ending()
         self._readers: dict[str, _Reader] = {}
         self._reads: dict[str, str] = {}
         self._without: dict[str, Tensor] = {}
@@ -78,7 +78,9 @@ class LikelihoodExtractor:
                 raise ConfigError(f"extractor 'lm' cannot find {kind.name!r}: it finds categories with a guide")
             reader = _Reader(self._model, self._tokenizer, self._prefix(guide), tuple(guide.values))
             if reader.room <= len(self._suffix):
-                raise ConfigError(f"the language model cannot read as much as is said of {kind.name}: shorten its guide")
+                raise ConfigError(
+                    f"the language model cannot read as much as is said of {kind.name}: shorten its guide"
+                )
             reader.read()
             self._readers[kind.name] = reader
             self._reads[kind.name] = guide.reads
@@ -101,6 +103,10 @@ class LikelihoodExtractor:
     def _prefix(self, guide: Guide) -> str:
         values = [{"name": value, "definition": said.definition} for value, said in guide.values.items()]
         return str(self._macros.prefix(guide.question, values))
+
+    def _ending(self) -> list[int]:
+        tokens: list[int] = self._tokenizer(str(self._macros.suffix()), add_special_tokens=False)["input_ids"]
+        return tokens
 
     def _scores(self, name: str, texts: Sequence[str]) -> Tensor:
         """Return the log-likelihood of each value after each text: texts by values, on the CPU."""

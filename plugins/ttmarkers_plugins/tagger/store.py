@@ -12,7 +12,7 @@ import orjson
 from ttmarkers.errors import ConfigError
 from ttmarkers.manifest import atomic, versions, write_json
 from ttmarkers_plugins.tagger.encoder import Encoder
-from ttmarkers_plugins.tagger.features import WEIGHTS, Features
+from ttmarkers_plugins.tagger.features import BITS, WEIGHTS, Features
 from ttmarkers_plugins.tagger.heads import Head
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def load(path: Path, batch_size: int, device: str | None) -> Tagger:
         facts = orjson.loads((path / FACTS).read_bytes())
         if facts["form"] != FORM:
             raise ConfigError(f"the tagger {path} has form {facts['form']}, this version reads {FORM}: train it anew")
-        with numpy.load(path / NUMBERS, allow_pickle=False) as numbers:
+        with (path / NUMBERS).open("rb") as stream, numpy.load(stream, allow_pickle=False) as numbers:
             rarity = {name: numbers[f"rarity.{name}"] for name in WEIGHTS}
             encoder = Encoder(facts["encoder"], batch_size, device) if facts["encoder"] else None
             tagger = Tagger(path, Features(rarity, encoder))
@@ -94,7 +94,7 @@ def load(path: Path, batch_size: int, device: str | None) -> Tagger:
                 bias = numbers[f"{name}.bias"]
                 tagger.heads[name] = Head(tuple(entry["values"]), weights, bias, float(entry["sharpness"]))
                 tagger.reads[name] = entry["reads"]
-            _check_width(tagger)
+            _check_widths(tagger)
     except OSError as error:
         raise ConfigError(f"{path} is no tagger ({error.strerror or error}): make one with ttm tagger train") from error
     except DAMAGE as error:
@@ -102,7 +102,9 @@ def load(path: Path, batch_size: int, device: str | None) -> Tagger:
     return tagger
 
 
-def _check_width(tagger: Tagger) -> None:
+def _check_widths(tagger: Tagger) -> None:
+    if {values.shape for values in tagger.features.rarity.values()} != {(2**BITS,)}:
+        raise ValueError("other words were counted")
     width = tagger.features.transform([""]).shape[1]
     if any(head.weights.shape[1] != width for head in tagger.heads.values()):
         raise ConfigError(f"the tagger {tagger.path} was trained with other embeddings: train it anew")
