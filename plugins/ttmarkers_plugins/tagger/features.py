@@ -23,6 +23,7 @@ OPENING = 3  # words
 REST = 600  # characters of the end of a text
 WEIGHTS = {"head": 1.0, "opening": 0.5, "rest": 0.6}
 FORM = 0.3
+FIRST_LINE = 0.5  # weight of its embedding beside that of the whole text
 # one character is a word in scripts without spaces
 TOKEN = r"(?u)[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|[?:]"
 
@@ -60,7 +61,8 @@ class Features:
             parts.append(normalize(part, copy=False) * WEIGHTS[name])
         parts.append(csr_matrix(_form(texts)))
         if self.encoder:
-            parts += [csr_matrix(vectors) for vectors in self.encoder.encode_both(texts)]
+            first, whole = self.encoder.encode_both(texts)
+            parts += [csr_matrix(first * FIRST_LINE), csr_matrix(whole)]
         return hstack(parts, format="csr", dtype="float32")
 
 
