@@ -25,16 +25,17 @@ SHORT = ("la", "de", "capital")  # of one
 TEXTS = ("What is the capital of France?", "", "Was\n\nist? " * 9, "la", "Quelle est la capitale ?", "X y z.", "你好")
 
 
-@pytest.fixture(scope="module", params=["llama", "gpt2"])
+@pytest.fixture(scope="module", params=["llama", "gpt2", "mistral"])
 def folder(
     request: pytest.FixtureRequest,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """A model with rotary embeddings, and one that learnt a vector for each of few places."""
+    """Models with rotary embeddings, with a vector learnt for each of few places, and with a short window."""
     path = tmp_path_factory.mktemp("model") / str(request.param)
-    (model if request.param == "llama" else gpt2(tokenizer)).save_pretrained(path)
+    made = {"llama": lambda: model, "gpt2": lambda: gpt2(tokenizer), "mistral": lambda: mistral(tokenizer)}
+    made[request.param]().save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path
 
@@ -51,6 +52,20 @@ def gpt2(tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
         return GPT2LMHeadModel(config)
+
+
+def mistral(tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """Make a Mistral with random weights, whose layers see no more than the last 32 tokens."""
+    import torch
+    from transformers import MistralConfig, MistralForCausalLM
+
+    config = MistralConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, head_dim=16, initializer_range=0.3, sliding_window=32, max_position_embeddings=400,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        return MistralForCausalLM(config)
 
 
 def briefing(values: Sequence[str], reads: Any = "prompt", question: str = "Which is it?") -> Briefing:

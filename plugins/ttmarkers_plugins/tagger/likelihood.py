@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from ttmarkers.records import Found
 from ttmarkers_plugins.tagger.embedding import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -114,12 +115,18 @@ class LikelihoodExtractor:
 
         most = min(self._max_tokens, self._readers[name].room - len(self._suffix))
         rows = [self._tokens(text, most) for text in texts]
-        order = sorted(range(len(rows)), key=lambda number: len(rows[number]))  # alike lengths need little padding
         scores = torch.zeros(len(rows), len(self._readers[name].values))
-        for start in range(0, len(order), self._batch_size):
-            chosen = order[start : start + self._batch_size]
+        for chosen in self._batches([len(row) for row in rows]):
             scores[chosen] = self._readers[name].scores([rows[number] for number in chosen])
         return scores
+
+    def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+        """Yield numbers of rows of alike lengths; of the same length if padding would take places of a window."""
+        order = sorted(range(len(lengths)), key=lengths.__getitem__)
+        groups = [list(group) for _, group in itertools.groupby(order, lengths.__getitem__)]
+        window = getattr(self._model.config.get_text_config(), "sliding_window", None)
+        for group in groups if window else [order]:
+            yield from (group[start : start + self._batch_size] for start in range(0, len(group), self._batch_size))
 
     def _tokens(self, text: str, most: int) -> list[int]:
         tokens: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
