@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers.errors import ConfigError
 from ttmarkers.records import Found
 from ttmarkers_plugins.tagger.encoder import DEFAULT_ENCODER, Encoder, prompt_text
+from ttmarkers_plugins.tagger.heads import sharpness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from ttmarkers.guides import Briefing, Guide
     from ttmarkers.protocols import Subject
 
+    Vectors = NDArray[numpy.float32]
+
+FOLDS = 5
 STRENGTH = 10.0  # inverse regularisation of the classifier that is fitted on definitions and examples
 
 
@@ -24,7 +29,8 @@ class EmbeddingExtractor:
     """Finds categorical markers by a linear classifier on embeddings of their guides' definitions and examples.
 
     Two are fitted, one on first lines and one on whole texts, and their log-probabilities are averaged: what a prompt
-    is about is spread over it, what it asks for is mostly said at its beginning.
+    is about is spread over it, what it asks for is mostly said at its beginning. Probabilities are calibrated by
+    cross-validation over the examples.
 
     Args:
         model: a sentence-embedding model, by path or Hub name.
@@ -42,7 +48,7 @@ class EmbeddingExtractor:
     ) -> None:
         self._languages = tuple(languages)
         self._encoder = Encoder(model, batch_size, device)
-        self._heads: dict[str, tuple[Any, Any]] = {}
+        self._heads: dict[str, _Views] = {}
         self._reads: dict[str, str] = {}
 
     def prepare(self, briefing: Briefing) -> None:
@@ -62,21 +68,16 @@ class EmbeddingExtractor:
             for name, heads in self._heads.items():
                 if self._reads[name] != reads:
                     continue
-                for row, scores in enumerate(_probabilities(heads, vectors)):
-                    best = int(scores.argmax())
-                    found[row][name] = Found(str(heads[0].classes_[best]), float(scores[best]))
+                for row, chances in enumerate(heads.probabilities(vectors)):
+                    best = int(chances.argmax())
+                    found[row][name] = Found(heads.values[best], float(chances[best]))
         return list(found)
 
-    def _fit(self, guide: Guide) -> tuple[Any, Any]:
-        from sklearn.linear_model import LogisticRegression
-
+    def _fit(self, guide: Guide) -> _Views:
         texts = self._texts(guide)
         values = [value for value, said in texts.items() for _ in said]
         vectors = self._encoder.encode_both([text for said in texts.values() for text in said])
-        first, whole = (
-            LogisticRegression(C=STRENGTH, max_iter=500, class_weight="balanced").fit(part, values) for part in vectors
-        )
-        return first, whole
+        return _Views(vectors, values)
 
     def _texts(self, guide: Guide) -> dict[str, list[str]]:
         """Return what is said of each value: its definition and its examples."""
@@ -95,12 +96,35 @@ def shown(subject: Subject, reads: str) -> str:
     return prompt_text(example) if reads == "prompt" else f"{prompt_text(example)}\n\n{example.completion}"
 
 
-def _probabilities(
-    heads: tuple[Any, Any], vectors: tuple[NDArray[numpy.float32], NDArray[numpy.float32]]
-) -> NDArray[numpy.float64]:
-    import numpy
-    from scipy.special import softmax
+class _Views:
+    """Classifiers on two views of texts, the mean of whose log-probabilities decides."""
 
-    scores = [head.predict_log_proba(part) for head, part in zip(heads, vectors, strict=True)]
-    found: NDArray[numpy.float64] = softmax(numpy.mean(scores, axis=0), axis=1)
-    return found
+    def __init__(self, vectors: tuple[Vectors, Vectors], values: Sequence[str]) -> None:
+        import numpy
+        from sklearn.model_selection import cross_val_predict
+
+        self._models = [_classifier().fit(view, values) for view in vectors]
+        self.values = [str(value) for value in self._models[0].classes_]
+        self._sharpness = 1.0
+        folds = min(FOLDS, min(Counter(values).values()))
+        if folds > 1:
+            held_out = [
+                cross_val_predict(_classifier(), view, values, cv=folds, method="predict_log_proba") for view in vectors
+            ]
+            right = numpy.asarray([self.values.index(value) for value in values])
+            self._sharpness = sharpness(numpy.mean(held_out, axis=0), right, numpy.ones(len(values)))
+
+    def probabilities(self, vectors: tuple[Vectors, Vectors]) -> NDArray[numpy.float64]:
+        """Return the probability of each value for each text."""
+        import numpy
+        from scipy.special import softmax
+
+        scores = [model.predict_log_proba(view) for model, view in zip(self._models, vectors, strict=True)]
+        found: NDArray[numpy.float64] = softmax(numpy.mean(scores, axis=0) * self._sharpness, axis=1)
+        return found
+
+
+def _classifier() -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=STRENGTH, max_iter=500, class_weight="balanced")
