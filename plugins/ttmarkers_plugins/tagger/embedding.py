@@ -106,10 +106,9 @@ class _Views:
         self._models = [_classifier().fit(view, values) for view in vectors]
         self.values = [str(value) for value in self._models[0].classes_]
         self._sharpness = 1.0
-        folds = min(FOLDS, min(Counter(values).values()))
-        if folds > 1:
+        if min(Counter(values).values()) >= FOLDS:  # fewer examples tell nothing of how sure to be
             held_out = [
-                cross_val_predict(_classifier(), view, values, cv=folds, method="predict_log_proba") for view in vectors
+                cross_val_predict(_classifier(), view, values, cv=FOLDS, method="predict_log_proba") for view in vectors
             ]
             right = numpy.asarray([self.values.index(value) for value in values])
             self._sharpness = sharpness(numpy.mean(held_out, axis=0), right, numpy.ones(len(values)))
