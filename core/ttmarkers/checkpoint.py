@@ -27,7 +27,8 @@ class Checkpoint:
 
     Attributes:
         strategy: how it was trained.
-        marked: whether it writes and reads blocks; false for a baseline.
+        marked: whether it knows markers; false for a baseline.
+        writes: whether it writes blocks; false where markers stood in prompts alone.
         taxonomy: the marker types of its training data, in block order.
         template_name: the block template's name.
         template_source: its Jinja source, so that nothing else need be installed.
@@ -46,6 +47,7 @@ class Checkpoint:
     rows: int
     counts: Mapping[str, Mapping[str, Any]]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    writes: bool = True
 
     def template(self) -> Template:
         """Return the template that the model was trained with."""
@@ -60,6 +62,7 @@ class Checkpoint:
                 "ttmarkers": __version__,
                 "strategy": self.strategy,
                 "marked": self.marked,
+                "writes": self.writes,
                 "taxonomy": self.taxonomy.to_json(),
                 "template": {
                     "name": self.template_name,
@@ -111,7 +114,8 @@ def load_checkpoint(model: str) -> Checkpoint:
             template_name=template["name"],
             template_source=template["source"],
             **{key: data[key] for key in known},
-            facts={key: value for key, value in data.items() if key not in {*known, "format", "ttmarkers"}},
+            writes=data.get("writes", data["marked"]),
+            facts={key: value for key, value in data.items() if key not in {*known, "writes", "format", "ttmarkers"}},
         )
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is damaged ({error}): copy it again from where the model came from") from error

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ttmarkers.dropout import Dropout
-    from ttmarkers.records import Parallel
+    from ttmarkers.records import Parallel, Value
 
     Profiles = Callable[[str], str]
 
@@ -110,18 +110,31 @@ class MarkersConfig(Section):
 
 
 class DropoutConfig(Section):
-    """Dual dropout of the prompt's markers (see `ttmarkers.dropout.Dropout`)."""
+    """Dual dropout of the prompt's markers (see `ttmarkers.dropout.Dropout`).
+
+    Attributes:
+        dataset: share of examples whose block leaves the prompt.
+        sample: share of markers that leave it in the others.
+        mode: ``independent`` draws, or an ``exact`` share.
+        each_epoch: draw anew in each epoch.
+        rates: marker -> its own share instead of ``sample``.
+        tail: share of the drops that rare values are spared.
+        border: a value is rare under this share of the rows.
+    """
 
     dataset: float = Field(0.5, ge=0, le=1)
     sample: float = Field(0.5, ge=0, le=1)
     mode: Literal["independent", "exact"] = "independent"
     each_epoch: bool = True
+    rates: dict[str, float] = Field(default_factory=dict)
+    tail: float = Field(0.0, ge=0, le=1)
+    border: float = Field(0.05, ge=0, le=1)
 
-    def make(self, seed: int) -> Dropout:
-        """Return the dropout of these settings."""
+    def make(self, seed: int, shares: Mapping[str, Mapping[Value, float]] | None = None) -> Dropout:
+        """Return the dropout of these settings; ``shares`` says which values are rare, for ``tail``."""
         from ttmarkers.dropout import Dropout
 
-        return Dropout(seed=seed, **self.model_dump())
+        return Dropout(seed=seed, shares=shares or {}, **self.model_dump())
 
 
 class TrainConfig(Section):
@@ -131,6 +144,7 @@ class TrainConfig(Section):
         model: a path, a Hub name, ``scratch:tiny`` or ``scratch:small``.
         strategy: a training strategy's name.
         block_weight: weight of the block's tokens in the loss; 1 is the paper's.
+        lora: keys of PEFT's ``LoraConfig``, for the strategy ``lora``.
         overlong: what happens to an example of more tokens than ``max_length``: ``drop`` it (and say how many)
             or ``stop``.
     """
@@ -140,6 +154,7 @@ class TrainConfig(Section):
     model: str | None = None
     strategy: str = "sft"
     block_weight: float = Field(1.0, ge=0)
+    lora: dict[str, Any] = Field(default_factory=dict)
     overlong: Literal["drop", "stop"] = "drop"
 
     @property

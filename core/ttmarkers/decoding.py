@@ -211,7 +211,9 @@ def choose_policy(name: str | None, engine: Engine, markers: Mapping[str, Value]
         return name
     if engine.checkpoint is None or not engine.checkpoint.marked:
         return "none"
-    return "fixed" if markers else "inferred"
+    if markers:
+        return "fixed"
+    return "inferred" if engine.checkpoint.writes else "none"
 
 
 def check_markers(markers: Mapping[str, object], checkpoint: Checkpoint | None) -> dict[str, Value]:

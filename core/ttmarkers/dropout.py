@@ -8,13 +8,15 @@ keeps every marker. Written ``50_50`` for 50 % of each.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from ttmarkers.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from ttmarkers.records import Value
 
 Mode = Literal["independent", "exact"]
 
@@ -38,6 +40,11 @@ class Dropout:
         seed: another seed gives other draws.
         each_epoch: draw anew in each epoch; if false, the draws of epoch 0 stay (as when dropout is applied
             once while the data is prepared).
+        rates: marker -> its own sample-level share, instead of ``sample``.
+        tail: share of the drops that rare values are spared, from 0 to 1; a value under ``border`` of the training
+            rows is rare.
+        border: the paper's border of the tail.
+        shares: marker -> value -> share of training rows that have it, for ``tail``.
 
     Example:
         >>> Dropout(dataset=0.0, sample=0.0).kept(["task", "lang"], "example-1", epoch=0)
@@ -49,25 +56,45 @@ class Dropout:
     mode: Mode = "independent"
     seed: int = 0
     each_epoch: bool = True
+    rates: Mapping[str, float] = field(default_factory=dict)
+    tail: float = 0.0
+    border: float = 0.05
+    shares: Mapping[str, Mapping[Value, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, share in (("dataset", self.dataset), ("sample", self.sample)):
+        named = {"dataset": self.dataset, "sample": self.sample, "tail": self.tail, "border": self.border}
+        for name, share in (named | {f"rates.{marker}": rate for marker, rate in self.rates.items()}).items():
             if not 0.0 <= share <= 1.0:
                 raise ConfigError(f"dropout.{name} = {share}: a share lies between 0 and 1")
+        if self.mode == "exact" and (self.rates or self.tail):
+            raise ConfigError("dropout.mode = exact drops one share of all markers: leave out dropout.rates and tail")
 
-    def kept(self, names: Sequence[str], example_id: str, epoch: int) -> tuple[str, ...]:
-        """Return the markers that stay in the prompt, in the order given."""
+    def kept(
+        self, names: Sequence[str], example_id: str, epoch: int, values: Mapping[str, Value] | None = None
+    ) -> tuple[str, ...]:
+        """Return the markers that stay in the prompt, in the order given; ``values`` tells which of them are rare."""
+        values = values or {}
         key = (self.seed, epoch if self.each_epoch else 0, example_id)
-        if draw(*key, "dataset") < self.dataset:
+        rare = any(self._is_rare(name, values) for name in names)
+        if draw(*key, "dataset") < self.dataset * (1 - self.tail if rare else 1):
             return ()
         if self.mode == "independent":
-            return tuple(name for name in names if draw(*key, "sample", name) >= self.sample)
+            return tuple(name for name in names if draw(*key, "sample", name) >= self._rate(name, values))
         gone = int(len(names) * self.sample + draw(*key, "count"))
         ranked = sorted(names, key=lambda name: draw(*key, "sample", name))
         dropped = set(ranked[:gone])
         return tuple(name for name in names if name not in dropped)
 
-    def to_json(self) -> dict[str, object]:
+    def _rate(self, name: str, values: Mapping[str, Value]) -> float:
+        rate = self.rates.get(name, self.sample)
+        return rate * (1 - self.tail) if self._is_rare(name, values) else rate
+
+    def _is_rare(self, name: str, values: Mapping[str, Value]) -> bool:
+        if not self.tail or name not in values:
+            return False
+        return self.shares.get(name, {}).get(values[name], 1.0) < self.border
+
+    def to_json(self) -> dict[str, Any]:
         """Return the settings as ``markers.json`` stores them."""
         return {
             "dataset": self.dataset,
@@ -75,4 +102,7 @@ class Dropout:
             "mode": self.mode,
             "seed": self.seed,
             "each_epoch": self.each_epoch,
+            "rates": dict(self.rates),
+            "tail": self.tail,
+            "border": self.border,
         }

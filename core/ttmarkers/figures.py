@@ -124,20 +124,33 @@ def loss_plot(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     Args:
         logs: run's name -> its ``log.json``.
     """
+    return _svg(_losses(logs))
+
+
+def loss_image(log: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return the losses of one run, as its ``log.json`` holds them, as a PNG on white."""
+    stream = io.BytesIO()
+    figure = _losses({"": log})
+    figure.savefig(stream, format="png", dpi=120, facecolor="white", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def _losses(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Any:
     figure, axes = _canvas(7.2, 3.0)
     styles = {"answer_loss": "-", "block_loss": "--"}
     for index, (name, log) in enumerate(logs.items()):
         for key, style in styles.items():
             points = [(entry["step"], entry[key]) for entry in log if key in entry]
             if points:
-                label = f"{name}, {key.removesuffix('_loss')}"
+                label = ", ".join(filter(None, (name, key.removesuffix("_loss"))))
                 axes.plot(*zip(*points, strict=True), style, color=COLOURS[index], linewidth=1.4, label=label)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("step")
     axes.set_ylabel("loss, nats a token")
     axes.grid(color=INK, alpha=0.15, linewidth=0.6)
-    axes.legend(frameon=False, labelcolor=INK)
-    return _svg(figure)
+    if axes.lines:
+        axes.legend(frameon=False, labelcolor=INK)
+    return figure
 
 
 def _canvas(width: float, height: float) -> tuple[Any, Any]:

@@ -71,6 +71,14 @@ class Counts:
         """Names of the markers that occurred."""
         return list(self._values)
 
+    def shares(self, taxonomy: Taxonomy) -> dict[str, dict[Value, float]]:
+        """Return, by categorical marker, the share of rows that have each value."""
+        return {
+            kind.name: {value: count / self.rows for value, count in self._values.get(kind.name, {}).items()}
+            for kind in taxonomy
+            if kind.values
+        }
+
     def to_json(self, taxonomy: Taxonomy) -> dict[str, dict[str, Any]]:
         """Return, by marker, the count of each value; for numbers their count, least, median and greatest."""
         result: dict[str, dict[str, Any]] = {}

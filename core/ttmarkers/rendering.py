@@ -39,10 +39,12 @@ class Renderer:
     Attributes:
         template: how blocks are written; None renders without markers (a baseline).
         dropout: which markers leave the prompt.
+        writes: whether the target begins with the block.
     """
 
     template: Template | None
     dropout: Dropout
+    writes: bool = True
 
     def render(self, example: MarkedExample, epoch: int = 0) -> RenderedPair:
         """Return the texts of one example in one epoch."""
@@ -50,11 +52,11 @@ class Renderer:
             return RenderedPair(example.id, example.prompt, "", example.completion)
         known = self.template.taxonomy.names
         markers = {name: example.markers[name] for name in known if name in example.markers}
-        kept = self.dropout.kept(tuple(markers), example.id, epoch)
+        kept = self.dropout.kept(tuple(markers), example.id, epoch, markers)
         return RenderedPair(
             id=example.id,
             prompt=ask(example.prompt, {name: markers[name] for name in kept}, self.template, example.others),
-            block=self.template.render(markers, example.others) + self.template.after,
+            block=self.template.render(markers, example.others) + self.template.after if self.writes else "",
             answer=example.completion,
             dropped=tuple(name for name in markers if name not in kept),
         )

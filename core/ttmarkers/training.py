@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from ttmarkers.components import TemplateComponent
     from ttmarkers.config import Config
+    from ttmarkers.dropout import Dropout
     from ttmarkers.encoding import Encoder
     from ttmarkers.plugins import Plugins
     from ttmarkers.taxonomy import Taxonomy
@@ -80,6 +81,10 @@ class TrainingData:
     counts: Counts
     taxonomy: Taxonomy
     template: Template
+
+    def dropout(self, config: Config) -> Dropout:
+        """Return the dropout that a config asks for, with what it must know of these rows."""
+        return config.dropout.make(config.seed, self.counts.shares(self.taxonomy))
 
     def examples(self) -> Iterator[Any]:
         """Yield the examples again, from disk."""
@@ -217,7 +222,7 @@ def prepare_tokenizer(job: TrainingJob, data: TrainingData) -> PreTrainedTokeniz
         return load_tokenizer(job.model)
     from itertools import islice
 
-    renderer = Renderer(data.template, job.config.dropout.make(job.config.seed))
+    renderer = Renderer(data.template, data.dropout(job.config))
     pairs = (renderer.render(example) for example in islice(data.examples(), FIT_ROWS))
     texts = (text for pair in pairs for text in (*(turn.content for turn in pair.prompt), pair.completion))
     return make_tokenizer(texts, scratch_size(job.model).vocabulary)
@@ -268,12 +273,23 @@ def _batches(examples: Iterator[Any]) -> Iterator[list[Any]]:
         yield batch
 
 
-def make_checkpoint(job: TrainingJob, data: TrainingData, counts: TokenCounts, *, marked: bool) -> Checkpoint:
-    """Return what goes into the model's ``markers.json``; ``marked`` says whether it learned to write blocks."""
+def make_checkpoint(
+    job: TrainingJob, data: TrainingData, counts: TokenCounts, *, marked: bool, writes: bool = True
+) -> Checkpoint:
+    """Return what goes into the model's ``markers.json``.
+
+    Args:
+        job: what was asked for.
+        data: the rows.
+        counts: their tokens.
+        marked: whether the model learned markers at all.
+        writes: whether it learned to write blocks, and not only to read them.
+    """
     tokens: dict[str, Any] = {name: getattr(counts, name) for name in PART_NAMES}
     return Checkpoint(
         strategy=job.config.train.strategy,
         marked=marked,
+        writes=marked and writes,
         taxonomy=data.taxonomy,
         template_name=data.template.name,
         template_source=data.template.source,

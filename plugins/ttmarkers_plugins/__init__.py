@@ -161,6 +161,16 @@ def ttm_training_strategies() -> Iterator[StrategyComponent]:
         f"{HERE}.strategies.sft:Sft",
     )
     yield StrategyComponent(
+        "prompt-only",
+        "Markers in the prompt alone, no block in the target; to compare with.",
+        f"{HERE}.strategies.sft:PromptOnly",
+    )
+    yield StrategyComponent(
+        "lora",
+        "As sft, but an adapter is trained (PEFT; keys in train.lora).",
+        f"{HERE}.strategies.sft:Lora",
+    )
+    yield StrategyComponent(
         "baseline",
         "The same rows in the same order without markers, to compare with.",
         f"{HERE}.strategies.sft:Baseline",

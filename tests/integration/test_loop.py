@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 FILES = {
+    "README.md",
+    "losses.png",
     "config.json",
     "generation_config.json",
     "log.json",
@@ -51,7 +53,7 @@ def test_markers_json(sft: Path, marked: Path) -> None:
     template = data["template"]
     assert (template["name"], template["hash"]) == ("paper", hashlib.sha256(template["source"].encode()).hexdigest())
     dropout = {"dataset": 0.5, "sample": 0.5, "mode": "independent", "seed": 0, "each_epoch": True}
-    assert data["dropout"] == dropout
+    assert data["dropout"] == {**dropout, "rates": {}, "tail": 0.0, "border": 0.05}
     assert min(data["tokens"].values()) > 0
     assert set(data["tokens"]) == {"prompt", "block", "answer"}
     assert data["versions"]["ttmarkers"] == data["ttmarkers"]

@@ -24,7 +24,8 @@ def test_defaults() -> None:
     config = load_config()
     assert config == Config()
     assert (config.template, config.train.strategy, config.markers.taxonomy) == ("paper", "sft", "paper")
-    assert config.dropout.model_dump() == {"dataset": 0.5, "sample": 0.5, "mode": "independent", "each_epoch": True}
+    paper = {"dataset": 0.5, "sample": 0.5, "mode": "independent", "each_epoch": True, "rates": {}, "tail": 0.0}
+    assert config.dropout.model_dump() == {**paper, "border": 0.05}
     assert config.dropout.make(7).seed == 7
 
 

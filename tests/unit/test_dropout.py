@@ -152,3 +152,32 @@ def test_impossible_share(key: str, share: float) -> None:
 def _near(count: int, share: float) -> bool:
     """Whether a count over `IDS` lies within four standard deviations of a share."""
     return abs(count - share * len(IDS)) < 4 * math.sqrt(len(IDS) * share * (1 - share))
+
+
+def test_rates_of_markers() -> None:
+    """A marker with a rate of its own has that rate, the others the common one, and their draws stay as they were."""
+    plain, own = Dropout(dataset=0.0, sample=0.5), Dropout(dataset=0.0, sample=0.5, rates={"lang": 0.1})
+    kept = [own.kept(NAMES, name, 0) for name in IDS]
+    assert math.isclose(sum("lang" in names for names in kept) / len(IDS), 0.9, abs_tol=0.01)
+    before = [plain.kept(NAMES, name, 0) for name in IDS[:500]]
+    for old, new in zip(before, kept, strict=False):
+        assert [name for name in old if name != "lang"] == [name for name in new if name != "lang"]
+
+
+def test_rare_values_are_spared() -> None:
+    """A value under the border is dropped less, by the share that tail says; others as before."""
+    shares = {"lang": {"Greek": 0.01, "English": 0.9}}
+    drop = Dropout(dataset=0.4, sample=0.5, tail=0.5, shares=shares)
+    rare = [drop.kept(NAMES, name, 0, {"lang": "Greek"}) for name in IDS]
+    common = [drop.kept(NAMES, name, 0, {"lang": "English"}) for name in IDS]
+    assert math.isclose(sum("lang" in names for names in rare) / len(IDS), 0.8 * 0.75, abs_tol=0.01)
+    assert math.isclose(sum("lang" in names for names in common) / len(IDS), 0.6 * 0.5, abs_tol=0.01)
+    assert math.isclose(sum("task" in names for names in rare) / len(IDS), 0.8 * 0.5, abs_tol=0.01)
+    assert Dropout(tail=0.5, shares=shares).kept(NAMES, "a", 0) == Dropout().kept(NAMES, "a", 0)
+
+
+def test_rates_that_cannot_be() -> None:
+    """Shares beyond 0 and 1, and rates beside an exact share, are refused."""
+    for wrong in ({"rates": {"lang": 1.5}}, {"tail": -0.1}, {"mode": "exact", "rates": {"lang": 0.2}}):
+        with pytest.raises(ConfigError, match="dropout"):
+            Dropout(**wrong)  # type: ignore[arg-type]

@@ -58,7 +58,7 @@ def _encoder(model: str) -> Encoder:
 def _pairs(context: Context, config: Any, marked: tuple[str, ...], number: int, epoch: int) -> Iterator[RenderedPair]:
     from itertools import islice
 
-    from ttmarkers.marked import read_marked
+    from ttmarkers.marked import Counts, read_marked
     from ttmarkers.rendering import Renderer
     from ttmarkers.taxonomy import make_taxonomy
     from ttmarkers.template import load_template
@@ -68,7 +68,13 @@ def _pairs(context: Context, config: Any, marked: tuple[str, ...], number: int, 
     everything = make_taxonomy(types, profile=config.markers.taxonomy)
     taxonomy = make_taxonomy(types, profile=config.markers.taxonomy, order=config.markers.use)
     template = load_template(template_component(config.template, context.plugins), taxonomy)
-    renderer = Renderer(template, config.dropout.make(config.seed))
+    shares = {}
+    if config.dropout.tail:  # what is rare shows in all rows only
+        counts = Counts()
+        for example in read_marked(marked, everything, config.data.columns):
+            counts.add(example.markers)
+        shares = counts.shares(taxonomy)
+    renderer = Renderer(template, config.dropout.make(config.seed, shares))
     for example in islice(read_marked(marked, everything, config.data.columns), number):
         yield renderer.render(example, epoch)
 

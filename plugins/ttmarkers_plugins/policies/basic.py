@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ttmarkers.errors import ConfigError
 from ttmarkers.records import Generation
 from ttmarkers.rendering import ask
+from ttmarkers.template import Split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,9 +44,11 @@ class Inferred:
         """Yield the generations of requests, the block split off."""
         prompts = [self.prompt(engine, request) for request in requests]
         # given markers stand in the written block as they were given: a small model may fail to copy them
-        grammars = [engine.template.grammar(request.markers) for request in requests]
+        template = engine.template  # refuses a model without markers
+        writes = engine.checkpoint is not None and engine.checkpoint.writes
+        grammars = [template.grammar(request.markers) for request in requests] if writes else None
         for request, completion in zip(requests, engine.complete(prompts, grammars), strict=True):
-            split = engine.template.split(completion.text)
+            split = template.split(completion.text) if writes else Split("", dict(request.markers), completion.text)
             block = engine.count_tokens(split.block + engine.template.after) if split.block else 0
             stats = {
                 "forward_passes": completion.tokens,
@@ -66,7 +69,8 @@ class Inferred:
 
     def prompt(self, engine: Engine, request: Request) -> tuple[Message, ...]:
         """Return what the model is asked: the prompt as it is."""
-        del engine
+        if engine.checkpoint is not None and engine.checkpoint.marked and not engine.checkpoint.writes:
+            raise ConfigError("the model reads markers and writes none: ask with -m, or use policy none")
         if request.markers:
             raise ConfigError("policy inferred is given no markers: leave out -m, or use policy fixed")
         return request.prompt

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ttmarkers.encoding import Encoder
 from ttmarkers.errors import ConfigError, did_you_mean
 from ttmarkers.manifest import manifest, write_json
+from ttmarkers.model_card import write_card
 from ttmarkers.models import is_scratch, load_model, make_model, scratch_size
 from ttmarkers.rendering import Renderer
 from ttmarkers.training import (
@@ -47,6 +48,7 @@ class Sft:
     """Markers in the prompt after dropout, the whole block in the target."""
 
     marked = True
+    writes = True
 
     def train(self, job: TrainingJob) -> Path:
         """Train and save: the model, its tokenizer, ``log.json``, ``run.json``, and last ``markers.json``."""
@@ -57,15 +59,15 @@ class Sft:
         data = prepare_rows(job)
         tokenizer = prepare_tokenizer(job, data)
         model = _model(job, tokenizer)
-        dropout = job.config.dropout.make(job.config.seed)
+        dropout = data.dropout(job.config)
         encoder = Encoder(tokenizer)
         limit = _limit(arguments, model)
         # the rows that fit are chosen with markers for a baseline too, so that both see the same rows
         counts, kept, lengths = check_rows(job, data, encoder, Renderer(data.template, dropout), limit)
         for line in describe(counts):
             job.say(line)
-        renderer = Renderer(data.template if self.marked else None, dropout)
-        trainer = _trainer(job, data, arguments, model, renderer, encoder, kept, lengths)
+        renderer = Renderer(data.template if self.marked else None, dropout, self.writes)
+        trainer = _trainer(job, data, arguments, model, renderer, encoder, kept, lengths, self.adapter(job))
         last = _last_checkpoint(job)
         _keep_freed_memory()
         with warnings.catch_warnings():
@@ -74,6 +76,12 @@ class Sft:
             trainer.train(resume_from_checkpoint=last)
         self._save(job, data, counts, trainer, model, tokenizer)
         return job.output
+
+    def adapter(self, job: TrainingJob) -> Any:
+        """Return PEFT's config of the adapter that is trained instead of the whole model; None for the model."""
+        if job.config.train.lora:
+            raise ConfigError("train.lora is for the strategy lora: set train.strategy, or leave it out")
+        return None
 
     def _save(
         self,
@@ -99,7 +107,36 @@ class Sft:
         if not any(key.startswith("save_") for key in job.config.train.engine_keys):
             shutil.rmtree(_checkpoints(job), ignore_errors=True)
         # this file says that the others are whole
-        make_checkpoint(job, data, counts, marked=self.marked).save(job.output)
+        checkpoint = make_checkpoint(job, data, counts, marked=self.marked, writes=self.writes)
+        write_card(job, checkpoint, log)
+        checkpoint.save(job.output)
+
+
+class PromptOnly(Sft):
+    """Markers in the prompt after dropout, and no block in the target: the model reads markers and writes none.
+
+    The way of CTRL (Keskar et al. 2019, arXiv 1909.05858) and SteerLM (Dong et al. 2023, arXiv 2310.05344).
+    """
+
+    writes = False
+
+
+class Lora(Sft):
+    """As `Sft`, but a low-rank adapter is trained (Hu et al. 2021, arXiv 2106.09685); ``train.lora`` has its keys."""
+
+    def adapter(self, job: TrainingJob) -> Any:
+        """Return PEFT's `LoraConfig` of the keys in the config."""
+        if is_scratch(job.model):
+            raise ConfigError("strategy lora adapts a model that has learned something: name one with --model")
+        try:
+            from peft import LoraConfig
+        except ImportError as error:
+            raise ConfigError("strategy lora needs peft: pip install 'ttmarkers[lora]'") from error
+        known = {field.name for field in dataclasses.fields(LoraConfig)}
+        for key in job.config.train.lora:
+            if key not in known:
+                raise ConfigError(f"train.lora.{key} is no key of PEFT's LoraConfig: {did_you_mean(key, known)}")
+        return LoraConfig(**{"task_type": "CAUSAL_LM", **job.config.train.lora})
 
 
 class Baseline(Sft):
@@ -193,6 +230,7 @@ def _trainer(
     encoder: Encoder,
     kept: list[int],
     lengths: list[int],
+    adapter: Any,
 ) -> Any:
     import datasets
     from transformers import PrinterCallback
@@ -222,6 +260,7 @@ def _trainer(
         callbacks=[FollowEpoch(transform, sampler), ShowProgress(job.say)],
         block_weight=job.config.train.block_weight,
         sampler=sampler,
+        peft_config=adapter,
     )
     trainer.remove_callback(PrinterCallback)  # it prints on standard output, which is for results
     return trainer
@@ -242,7 +281,9 @@ def _keep_freed_memory() -> None:
 
 def _made(trainer: Any, **options: Any) -> Any:
     try:
-        return trainer(**options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # TRL and PEFT still use names that transformers changes
+            return trainer(**options)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"train: TRL does not take these keys: {' '.join(str(error).split())}") from error
 
