@@ -52,6 +52,7 @@ HOUSE = (
     "encoding",
     "models",
     "checkpoint",
+    "hub",
     "figures",
     "training",
     "model_card",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--strategy", help="Training strategy (ttm strategies list).  [default: sft]")
 @click.option("--template", help="Block template (ttm templates list) or a .jinja file.  [default: paper]")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
+@click.option("--push-to", metavar="OWNER/NAME", help="Upload the finished model to the Hugging Face Hub.")
 @set_option
 @click.pass_obj
 def train(
@@ -31,6 +32,7 @@ def train(
     strategy: str | None,
     template: str | None,
     resume: bool,
+    push_to: str | None,
     overrides: tuple[str, ...],
 ) -> None:
     """Fine-tune a model on annotated rows (MARKED, what ttm annotate wrote)."""
@@ -51,3 +53,7 @@ def train(
     except KeyboardInterrupt:
         note(f"checkpoints are kept in {output}: go on with --resume")
         raise
+    if push_to:
+        from ttmarkers.hub import push
+
+        note(f"the model is at {push(output, push_to)}")
