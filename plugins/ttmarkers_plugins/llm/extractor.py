@@ -6,7 +6,7 @@ Source: D'souza et al. 2025, section 3: an LLM gets the definition of each class
 from __future__ import annotations
 
 import asyncio
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +127,7 @@ class LlmExtractor:
         failed: dict[str, DataError] = {}
         if missing:
             endpoint = self._endpoint = self._endpoint or Endpoint(self._settings)
-            jobs = [_job(self._fetch, question, known, failed) for question in missing]
+            jobs = [partial(self._fetch, question, known, failed) for question in missing]
             endpoint.run(endpoint.each(jobs))
         return [self._collect(questions, known, failed) for questions in asked]
 
@@ -208,7 +208,3 @@ class LlmExtractor:
 
     def _cost(self, tokens_in: int, tokens_out: int) -> float:
         return tokens_in * self._prices[0] + tokens_out * self._prices[1]
-
-
-def _job(fetch: Any, question: Question, known: dict[str, Any], failed: dict[str, DataError]) -> Any:
-    return lambda: fetch(question, known, failed)
