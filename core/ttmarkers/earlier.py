@@ -1,7 +1,8 @@
 """What need not be found again when an annotated file is annotated once more.
 
 ``ttm annotate`` notes in ``OUT.run.json`` a fingerprint of how each marker was found. Where it is the same today, the
-file's markers of that type stay as they are, those that were not found too; where it differs they are found anew.
+file's markers of that type stay as they are, those that were not found too; where it differs they are found anew. A
+marker that no extractor would find today stays too.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def carried(inputs: Iterable[str], plan: Plan) -> dict[str, tuple[str, ...]]:
         except (OSError, ValueError, KeyError, TypeError):
             continue  # not an output of ours: its markers are the data set's own word
         if isinstance(then, dict):
-            found[name] = tuple(
-                m for m in plan.taxonomy.names if m in now and m not in fitted and now[m] == then.get(m)
-            )
+            same = {marker for marker, fingerprint in now.items() if then.get(marker) == fingerprint}
+            # what nothing would find today, such as a tagger's word without its config, is not thrown away
+            found[name] = tuple(sorted((same | (then.keys() - now.keys())) - fitted))
     return found

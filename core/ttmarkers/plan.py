@@ -12,6 +12,7 @@ import hashlib
 import itertools
 import json
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers.errors import ConfigError, unknown_name
@@ -19,7 +20,6 @@ from ttmarkers.guides import read_guides
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from ttmarkers.components import ExtractorComponent, GuideComponent
     from ttmarkers.config import Declared, MarkersConfig
@@ -39,12 +39,26 @@ class Step:
 
     def to_json(self) -> dict[str, Any]:
         """Return what the step's results depend on."""
+        options = {key: value for key, value in self.options.items() if key not in self.component.neutral}
         return {
             "extractor": self.component.name,
             "factory": str(self.component.factory),
             "source": self.source,
-            "options": {key: value for key, value in self.options.items() if key not in self.component.neutral},
+            "options": options,
+            "files": {key: stamp for key, value in options.items() if (stamp := _stamp(value))},
         }
+
+
+def _stamp(value: Any) -> list[tuple[str, int, int]]:
+    """Return sizes and times of the file or folder that an option names, so that another one there is noticed."""
+    if not isinstance(value, str) or not value:
+        return []
+    path = Path(value)
+    try:
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        return [(file.name, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files if file.is_file()]
+    except (OSError, ValueError):
+        return []
 
 
 @dataclass(frozen=True)

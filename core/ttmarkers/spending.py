@@ -28,7 +28,7 @@ def estimate(job: AnnotationJob, progress: Callable[[int], None] | None = None) 
     Rows that cannot be read are left out, as they would be in quarantine.
     """
     plan = _needed(job.plan)
-    extraction = Extraction(plan)
+    extraction = Extraction(plan, carried=job.carried)
     total: dict[str, Spending] = {}
     left = job.limit
     for name in expand(job.inputs):

@@ -20,7 +20,7 @@ PLUGIN = '''
 
 
     class Noted:
-        def __init__(self, name="signs", step=1, speed=1):
+        def __init__(self, name="signs", step=1, speed=1, path=""):
             self.name, self.step = name, step
 
         def extract(self, batch):
@@ -123,3 +123,23 @@ def test_own_word_stays(site: Path, first: Path, tmp_path: Path) -> None:
     write_rows(first, rows)
     _annotate(site, first, tmp_path / "second.jsonl", "--set", MORE + "{step: 2}")
     assert read_rows(tmp_path / "second.jsonl")[0]["markers"]["signs"] == 7
+
+
+def test_another_file_under_the_same_name(site: Path, first: Path, tmp_path: Path) -> None:
+    """An option that names a file makes its marker stale when another file stands there."""
+    named = tmp_path / "named"
+    named.write_text("one")
+    words = ("--set", MORE + f"{{step: 2, name: signs, path: {named}}}")
+    assert _annotate(site, first, tmp_path / "second.jsonl", *words)[0] == 0
+    assert _annotate(site, tmp_path / "second.jsonl", tmp_path / "third.jsonl", *words) == (0, [])
+    named.write_text("another")
+    code, asked = _annotate(site, tmp_path / "third.jsonl", tmp_path / "fourth.jsonl", *words)
+    assert (code, len(asked)) == (0, 40)
+
+
+def test_marker_that_nothing_finds_today(site: Path, first: Path, tmp_path: Path) -> None:
+    """A marker whose extractor is not in the config any more stays as it is."""
+    output = tmp_path / "second.jsonl"
+    code, asked = _annotate(site, first, output, "--set", "markers.extractors={signs: [], marks: []}")
+    assert (code, asked) == (0, [])
+    assert output.read_bytes() == first.read_bytes()

@@ -143,7 +143,11 @@ def _show_spending(spending: Mapping[str, Spending], as_json: bool) -> None:
         return
     head = ("extractor", "requests", "known already", "about tokens in", "about tokens out", "about cost")
     rows = [
-        (name, entry.requests, entry.known, entry.tokens_in, entry.tokens_out, f"{entry.cost:.4f}")
+        (name, entry.requests, entry.known, entry.tokens_in, entry.tokens_out, _cost(entry))
         for name, entry in spending.items()
     ]
     print_table(head, rows)
+
+
+def _cost(entry: Spending) -> str:
+    return f"{entry.cost:.4f}" if entry.cost or not entry.requests else "no prices given"

@@ -11,7 +11,7 @@ from ttmarkers.taxonomy import Taxonomy, make_taxonomy
 
 if TYPE_CHECKING:
     from ttmarkers.cli import Context
-    from ttmarkers.components import MarkerType
+    from ttmarkers.components import ExtractorComponent, MarkerType
     from ttmarkers.registry import Registry
 
 
@@ -75,11 +75,19 @@ def _page(kinds: list[MarkerType], context: Context) -> str:
             lines += ["", f"In {kind.unit or 'points'}{least}."]
         if kind.aliases:
             lines += ["", "Also written " + ", ".join(f"`{a}` = {v}" for a, v in sorted(kind.aliases.items())) + "."]
-        found = [e.component for e in extractors if kind.name in e.component.markers]
+        found = _finders(kind, [e.component for e in extractors])
         lines += ["", *(f"- `{c.name}`{'' if c.default else ' (when named)'}: {c.summary}" for c in found)]
         if not found:
             lines += ["No extractor finds it: the data set must say it."]
     return "\n".join(lines)
+
+
+def _finders(kind: MarkerType, components: list[ExtractorComponent]) -> list[ExtractorComponent]:
+    """Return the extractors of a marker type; where none is asked unnamed, those of any category too."""
+    own = [component for component in components if kind.name in component.markers]
+    if not kind.values or any(component.default for component in own):
+        return own
+    return [*own, *(component for component in components if not component.markers)]
 
 
 @markers.command("show")
@@ -89,7 +97,7 @@ def _page(kinds: list[MarkerType], context: Context) -> str:
 def markers_show(context: Context, name: str, as_json: bool) -> None:
     """Show one marker type: its values and who finds it."""
     kind = context.plugins.marker_types().get(name)
-    finders = [e.component.name for e in context.plugins.extractors() if name in e.component.markers]
+    finders = [c.name for c in _finders(kind, [e.component for e in context.plugins.extractors()])]
     if as_json:
         data = next(entry for entry in make_taxonomy({name: kind}).to_json())
         print_json({**data, "extractors": finders})
