@@ -170,7 +170,7 @@ def test_markers_show() -> None:
     lang = ttm("markers", "show", "lang")
     for part in ("lang (categorical)", "English, French", "fr = French", "extractors: langid"):
         assert part in lang.out
-    assert "extractors: none: declare it in the config (markers.declared)" in ttm("markers", "show", "source").out
+    assert "extractors: distilled, embedding, llm, lm" in ttm("markers", "show", "source").out
     data = ttm("markers", "show", "length_tokens", "--json").json()
     assert (data["kind"], data["minimum"], data["extractors"]) == ("int", 0, ["spacy-length"])
 
