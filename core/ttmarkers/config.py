@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -106,7 +106,7 @@ class MarkersConfig(Section):
     fitted: str | None = None
     fit_where: dict[str, str | int] = Field(default_factory=dict)
     guides: list[str] = Field(default_factory=list)
-    least_confidence: dict[str, float] = Field(default_factory=dict)
+    least_confidence: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
 
 
 class DropoutConfig(Section):

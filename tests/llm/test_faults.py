@@ -127,11 +127,13 @@ def test_lasting_fault_without_quarantine(server: Server, annotate: Annotate, so
 
 
 def test_connection_refused(server: Server, annotate: Annotate, source: Path) -> None:
-    """An address where nobody listens is named, and why."""
-    done = annotate(source, base_url="http://127.0.0.1:9/v1")
+    """An address where nobody listens is named, and why; no row is blamed for it, with a quarantine neither."""
+    done = annotate(
+        source, "out.jsonl", "--quarantine", source.with_name("bad.jsonl"), base_url="http://127.0.0.1:9/v1"
+    )
     assert done.code == 1
-    assert "http://127.0.0.1:9/v1 gave no answer (" in sentence(done.err)
-    assert "connect" in done.err.lower()
+    assert sentence(done.err).startswith("ttm: nothing answers at http://127.0.0.1:9/v1 ([Errno 111] Connect")
+    assert not source.with_name("bad.jsonl").exists()
 
 
 @pytest.mark.parametrize("status", [429, 503])

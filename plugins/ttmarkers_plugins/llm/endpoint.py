@@ -12,6 +12,7 @@ import math
 import os
 import threading
 from dataclasses import dataclass, field
+from socket import gaierror
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -76,7 +77,7 @@ class Endpoint:
             )
         self._left_out: set[str] = set()  # what the server does not take
         self._not_before = 0.0
-        self._failures = 0
+        self._failures, self._reached = 0, False
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True, name="llm").start()
         self._client: Any = None
@@ -141,13 +142,18 @@ class Endpoint:
         except (openai.OpenAIError, TimeoutError, ValueError) as error:
             bad_request = isinstance(error, openai.APIStatusError) and not _is_passing(error)
             self._failures = 0 if bad_request else self._failures + 1
+            if not self._reached and isinstance(_connection_fault(error), ConnectionRefusedError | gaierror):
+                raise StoppedError(
+                    f"nothing answers at {self._url} ({self._reason(error)}): start the server or mend "
+                    "markers.options.llm.base_url; what is done is kept, go on with --resume"
+                ) from None
             if self._failures >= GIVE_UP:
                 raise StoppedError(
                     f"{self._url} failed {self._failures} requests in a row, the last with: {self._reason(error)}; "
                     "what is done is kept, go on with --resume when it works again"
                 ) from None
             raise DataError(f"{self._url} gave no answer ({self._reason(error)})") from None
-        self._failures = 0
+        self._failures, self._reached = 0, True
         return reply
 
     async def _send(self, messages: Sequence[dict[str, str]], schema: dict[str, Any]) -> Reply:
@@ -208,13 +214,25 @@ class Endpoint:
     def _reason(self, error: Exception) -> str:
         """Return an error's text on one line, without the key."""
         text = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error.__cause__, OSError):  # what is wrong with a connection, the client does not say
-            text = f"{text.rstrip('.')}: {' '.join(str(error.__cause__).split())}"
-        if isinstance(error, TimeoutError):
+        fault = _connection_fault(error)
+        if fault:  # which the client calls a timeout
+            text = " ".join(str(fault).split())
+        elif isinstance(error, TimeoutError):
             text = f"no whole answer within {self._settings.timeout:g} s"
         if self._key:
             text = text.replace(self._key, "***")
-        return text[:300]
+        return text[:300].rstrip(".")
+
+
+def _connection_fault(error: BaseException) -> OSError | None:
+    """Return what the operating system said, if a connection was not made or broke."""
+    found: OSError | None = None
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and not isinstance(cause, TimeoutError):
+            found = cause  # the innermost is the system's own
+        cause = cause.__cause__ or cause.__context__
+    return found
 
 
 def _is_passing(error: BaseException) -> bool:
