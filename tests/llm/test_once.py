@@ -185,6 +185,18 @@ def test_dry_run_of_part(server: Server, annotate: Annotate, tmp_path: Path) -> 
     assert len(server.calls) == 7
 
 
+def test_dry_run_of_an_annotated_file(server: Server, annotate: Annotate, tmp_path: Path) -> None:
+    """With another model all rows are counted, those too that a tagger has spoken on; with the same one, none."""
+    source = write_rows(tmp_path / "rows.jsonl", greetings(9))
+    assert annotate(source, "a.jsonl").code == 0
+    first = tmp_path / "a.jsonl"
+    assert _estimate(annotate(first, "b.jsonl", "--dry-run", "--json"))["requests"] == 0
+    said = _estimate(annotate(first, "b.jsonl", "--dry-run", "--json", model="another"))
+    server.calls.clear()
+    assert annotate(first, "b.jsonl", model="another").code == 0
+    assert said["requests"] == len(server.calls) == 9
+
+
 def test_dry_run_leaves_long_rows_out(server: Server, annotate: Annotate, tmp_path: Path) -> None:
     """A row that is too long for the run is not counted."""
     source = write_rows(tmp_path / "rows.jsonl", [*greetings(3), {"prompt": "So" * 500, "completion": "Ho."}])
