@@ -1,4 +1,4 @@
-"""Helpers of the tests: run the command line, write made-up distributions, make rows."""
+"""Helpers of the tests: run the command line, end processes, write made-up distributions, make rows."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from unittest import mock
 
 from ttmarkers.config import make_config
 from ttmarkers.plan import Plan, make_plan
+from ttmarkers.records import MarkedExample, Message, Origin
 from ttmarkers.registry import Entry, Registry
 
 if TYPE_CHECKING:
@@ -36,6 +39,9 @@ GREETINGS = (
     ("Dis bonjour à {}.", "Bonjour, cher {}. Comment allez-vous aujourd'hui ?"),
     ("Sag {} guten Tag.", "Guten Tag, lieber {}. Wie geht es Ihnen heute?"),
 )
+
+ENGLISH = {"prompt": "How do I sort a list of numbers by their last digit in Python?", "completion": "With a key."}
+FRENCH = {"prompt": "Comment trier une liste de nombres d'après leur dernier chiffre ?", "completion": "Avec une clé."}
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,13 @@ def ttm(*words: object, stdin: str = "") -> Outcome:
     return Outcome(code, out.getvalue(), err.getvalue())
 
 
+def sentence(text: str) -> str:
+    """Return the one line that ``ttm`` ended with."""
+    (line,) = text.splitlines()
+    assert line.startswith("ttm: "), line
+    return line
+
+
 def environment(site: Path | None = None, **variables: str) -> dict[str, str]:
     """Return this process's environment, with a folder of made-up distributions before all other modules."""
     paths = [str(site)] if site else []
@@ -104,6 +117,25 @@ def python_process(code: str, *arguments: str, site: Path | None = None, **varia
         check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def alive(pid: int) -> bool:
+    """Say whether a process runs; one that has ended and only waits for its parent does not."""
+    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return bool(found.stdout.strip()) and not found.stdout.startswith("Z")
+
+
+def survivors(pids: Iterable[int], seconds: float) -> list[int]:
+    """Wait until processes have ended by themselves; kill those that have not in that time, and return them."""
+    deadline = time.monotonic() + seconds
+    left = [pid for pid in pids if alive(pid)]
+    while left and time.monotonic() < deadline:
+        time.sleep(0.05)
+        left = [pid for pid in left if alive(pid)]
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return left
 
 
 def distribution(
@@ -153,6 +185,14 @@ def greetings(number: int) -> list[dict[str, Any]]:
         answer = completion.format(name) + " Yes!" * (index % 5)
         rows.append({"id": f"r{index}", "prompt": prompt.format(name), "completion": answer})
     return rows
+
+
+def marked(rows: Iterable[Mapping[str, Any]], name: str = "rows.jsonl") -> list[MarkedExample]:
+    """Turn rows into examples as they are read."""
+    return [
+        MarkedExample(row["id"], (Message("user", row["prompt"]),), row["completion"], row["markers"], Origin(name, n))
+        for n, row in enumerate(rows, 1)
+    ]
 
 
 def plan_of(

@@ -1,4 +1,4 @@
-"""A server that misbehaves on demand, and ``ttm annotate`` that asks it."""
+"""A server that misbehaves on demand, ``ttm annotate`` that asks it, and rows to ask about."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from endpoint_server import KEY, Server
-from support import ttm
+from support import ENGLISH, greetings, ttm, write_rows
 from ttmarkers_plugins.llm import endpoint
 
 if TYPE_CHECKING:
@@ -66,3 +66,15 @@ def annotate(words: Callable[..., list[object]], monkeypatch: pytest.MonkeyPatch
         return ttm(*before, *words(*arguments, **options))
 
     return run
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Six rows, no two of the same prompt."""
+    return write_rows(tmp_path / "rows.jsonl", greetings(6))
+
+
+@pytest.fixture
+def english(tmp_path: Path) -> Path:
+    """One row in English."""
+    return write_rows(tmp_path / "rows.jsonl", [ENGLISH])

@@ -10,6 +10,7 @@ import pytest
 
 from endpoint_server import Call, always, says
 from support import greetings, read_rows, write_rows
+from ttmarkers_plugins.llm.questions import confidences
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,6 +115,23 @@ def test_confidence(server: Server, annotate: Annotate, tmp_path: Path) -> None:
     assert annotate(source).code == 0
     meta = read_rows(tmp_path / "out.jsonl")[0]["markers_meta"]
     assert {name: entry["confidence"] for name, entry in meta.items()} == {"task": 0.72, "domain": 0.42}
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "sure"),
+    [
+        ('{"a": "x"}', "a", [("{", 0.5), ('"a": "', 0.5), ("x", 0.25), ('"}', 0.5)]),
+        ('{"a": "x, y"}', "a", [('{"a": "', 0.5), ("x", 0.5), (", y", 0.5), ('"}', 0.5)]),
+        ('{"a": "x}y"}', "a", [('{"a": "', 0.5), ("x}", 0.5), ("y", 0.5), ('"}', 0.5)]),
+        ('{"a": 5\n}', "a", [('{"a":', 0.5), (" 5", 0.25), ("\n", 0.5), ("}", 0.5)]),
+        ('{"b": "a", "a": "x"}', "a", [('{"b": "a", "a": "', 0.5), ('x"}', 0.25)]),
+        ('{"aa": "z", "a": "x"}', "a", [('{"aa": "z', 0.5), ('", "a": "', 0.5), ("x", 0.25), ('"}', 0.5)]),
+    ],
+)
+def test_confidence_of_tokens(text: str, name: str, sure: list[tuple[str, float]]) -> None:
+    """Just the tokens of the value count, however they are cut and whatever signs the value has."""
+    assert "".join(token for token, _ in sure) == text
+    assert confidences([name], text, [(token, math.log(value)) for token, value in sure]) == {name: 0.25}
 
 
 @pytest.mark.parametrize("form", ["none", "null", "other", "without number"])

@@ -1,4 +1,4 @@
-"""Rows and a marker of the taggers' tests."""
+"""Rows, a marker and a training job of the taggers' tests."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support import marked
 from ttmarkers.components import MarkerType
 from ttmarkers.extraction import Row
 from ttmarkers.guides import Guide, ValueGuide
 from ttmarkers.records import Example, Message, Origin
+from ttmarkers.tagging import TaggerJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 MOODS = {
     "happy": ("joy", "sunny", "laugh", "smile", "party"),
@@ -62,3 +65,9 @@ def moods() -> Callable[..., list[dict[str, Any]]]:
         return found
 
     return make
+
+
+@pytest.fixture
+def job(moods: Callable[..., list[dict[str, Any]]], mood: MarkerType, guide: Guide, tmp_path: Path) -> TaggerJob:
+    """Enough rows to learn the mood from, one in eight wrong."""
+    return TaggerJob(marked(moods(150, wrong=0.12)), (mood,), {"mood": guide}, tmp_path / "tagger", 1)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import json
 import time
-import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,41 +11,27 @@ import orjson
 import pytest
 from scipy.special import log_softmax, softmax
 
+from support import marked
 from ttmarkers.agreement import agree
 from ttmarkers.components import MarkerType
 from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.guides import Briefing, Guide
-from ttmarkers.records import MarkedExample, Message, Origin
-from ttmarkers.tagging import TaggerJob
+from ttmarkers.records import Message
 from ttmarkers_plugins.tagger import distilled, store
 from ttmarkers_plugins.tagger.distilled import FOLDS, DistilledExtractor
 from ttmarkers_plugins.tagger.encoder import head
 from ttmarkers_plugins.tagger.heads import Head, sharpness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable
 
     from ttmarkers.extraction import Row
+    from ttmarkers.tagging import TaggerJob
 
     Moods = Callable[..., list[dict[str, Any]]]
     Subjects = Callable[..., Row]
 
 FILES = ("tagger.json", "weights.npz")
-
-
-def marked(rows: Iterable[Mapping[str, Any]], name: str = "rows.jsonl") -> list[MarkedExample]:
-    """Turn rows into examples as they are read."""
-    return [
-        MarkedExample(row["id"], (Message("user", row["prompt"]),), row["completion"], row["markers"], Origin(name, n))
-        for n, row in enumerate(rows, 1)
-    ]
-
-
-@pytest.fixture
-def job(moods: Moods, mood: MarkerType, guide: Guide, tmp_path: Path) -> TaggerJob:
-    """Enough rows to learn the mood from, one in eight wrong."""
-    return TaggerJob(marked(moods(150, wrong=0.12)), (mood,), {"mood": guide}, tmp_path / "tagger", 1)
 
 
 def test_it_finds_what_words_decide(job: TaggerJob, moods: Moods, mood: MarkerType, subject: Subjects) -> None:
@@ -81,26 +64,6 @@ def test_the_same_seed_gives_the_same_bytes(job: TaggerJob) -> None:
         folders.append([(folder / file).read_bytes() for file in FILES])
     assert folders[0] == folders[1]
     assert folders[0] != folders[2]
-
-
-def test_a_tagger_is_the_same_once_it_is_loaded(job: TaggerJob, moods: Moods) -> None:
-    """Scores and probabilities, which sum to one."""
-    saved: list[store.Tagger] = []
-
-    def keep(tagger: store.Tagger, report: Mapping[str, Any]) -> None:
-        saved.append(tagger)
-        save(tagger, report)
-
-    save = store.save
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "save", keep)
-        DistilledExtractor.train(job)
-    loaded = store.load(job.output, 32, None)
-    texts = [row["prompt"] for row in moods(20, seed=4)]
-    chances = [tagger.heads["mood"].probabilities(tagger.features.transform(texts)) for tagger in (saved[0], loaded)]
-    numpy.testing.assert_array_equal(*chances)
-    numpy.testing.assert_allclose(chances[0].sum(1), 1, atol=1e-6)
-    assert loaded.reads == {"mood": "prompt"}
 
 
 def test_what_is_shown_decides(job: TaggerJob, guide: Guide, moods: Moods, subject: Subjects) -> None:
@@ -259,93 +222,6 @@ def test_an_unknown_option_of_training(job: TaggerJob) -> None:
     """The message says which there is."""
     with pytest.raises(ConfigError, match="'distilled' has no option depth: it has encoder"):
         DistilledExtractor.train(replace(job, options={"depth": 3}))
-
-
-def _facts(folder: Path, **changes: Any) -> None:
-    facts = json.loads((folder / "tagger.json").read_text())
-    (folder / "tagger.json").write_text(json.dumps({**facts, **changes}))
-
-
-def _numbers(folder: Path, **changes: Any) -> None:
-    with numpy.load(folder / "weights.npz") as numbers:
-        arrays = {**dict(numbers), **changes}
-    numpy.savez(folder / "weights.npz", **arrays)
-
-
-def _cut(folder: Path) -> None:
-    file = folder / "weights.npz"
-    file.write_bytes(file.read_bytes()[:-100])
-
-
-def _flip(folder: Path) -> None:
-    file = folder / "weights.npz"
-    content = bytearray(file.read_bytes())
-    content[2000] ^= 255
-    file.write_bytes(content)
-
-
-def _pickle(folder: Path) -> None:
-    class Bomb:
-        def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-            return (folder / "run").mkdir, ()
-
-    stream = io.BytesIO()
-    numpy.save(stream, numpy.asarray([Bomb()], dtype=object), allow_pickle=True)
-    with zipfile.ZipFile(folder / "weights.npz", "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
-        archive.writestr("mood.data.npy", stream.getvalue())
-
-
-def _whole_pickle(folder: Path) -> None:
-    class Bomb:
-        def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-            return (folder / "run").mkdir, ()
-
-    import pickle
-
-    (folder / "weights.npz").write_bytes(pickle.dumps(Bomb()))
-
-
-@pytest.mark.parametrize(
-    ("harm", "message"),
-    [
-        (lambda folder: (folder / "tagger.json").unlink(), "is no tagger .No such file or directory.: make one with"),
-        (lambda folder: (folder / "weights.npz").unlink(), "is no tagger .No such file or directory.: make one with"),
-        (lambda folder: (folder / "tagger.json").write_bytes(b'{"form": 1'), "is damaged"),
-        (lambda folder: (folder / "tagger.json").write_bytes(b"[1]"), "is damaged"),
-        (lambda folder: _facts(folder, form=2), "has form 2, this version reads 1: train it anew"),
-        (lambda folder: _facts(folder, markers=["mood"]), "is damaged"),
-        (lambda folder: _facts(folder, markers={"mood": {"values": ["x"]}}), "is damaged"),
-        (lambda folder: _facts(folder, markers={"task": {}}), "is damaged"),
-        (lambda folder: (folder / "weights.npz").write_bytes(b""), "is damaged"),
-        (lambda folder: (folder / "weights.npz").write_bytes(b"PK\x03\x04 and more"), "is damaged"),
-        (_cut, "is damaged"),
-        (_flip, "is damaged"),
-        (lambda folder: _numbers(folder, **{"mood.indices": numpy.full(3, 10**8)}), "is damaged"),
-        (lambda folder: _numbers(folder, **{"rarity.head": numpy.ones(3)}), "is damaged"),
-        (_pickle, "is damaged .*allow_pickle"),
-        (_whole_pickle, "is damaged .*allow_pickle"),
-    ],
-)
-def test_damaged_folders(job: TaggerJob, harm: Callable[[Path], object], message: str) -> None:
-    """Each is refused in one sentence, and nothing in them is run."""
-    DistilledExtractor.train(job)
-    harm(job.output)
-    with pytest.raises(ConfigError, match=message) as raised:
-        DistilledExtractor(str(job.output))
-    assert str(job.output) in str(raised.value)
-    assert "\n" not in str(raised.value)
-    assert not (job.output / "run").exists()
-
-
-def test_columns_that_are_not_there(job: TaggerJob) -> None:
-    """Numbers of columns out of range never reach the code that trusts them."""
-    DistilledExtractor.train(job)
-    with numpy.load(job.output / "weights.npz") as numbers:
-        indices = numbers["mood.indices"].copy()
-    indices[-1] = 2**30
-    _numbers(job.output, **{"mood.indices": indices})
-    with pytest.raises(ConfigError, match="is damaged"):
-        DistilledExtractor(str(job.output))
 
 
 @pytest.mark.parametrize(

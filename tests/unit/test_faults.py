@@ -15,7 +15,7 @@ import pytest
 
 import faulty
 from faulty import FAULTY, WORDS
-from support import TTM, distribution, environment, greetings, plan_of, read_rows, ttm_process, write_rows
+from support import TTM, distribution, environment, greetings, plan_of, read_rows, survivors, ttm_process, write_rows
 from ttmarkers import local_engine
 from ttmarkers.annotation import SHARD_ROWS, annotate
 from ttmarkers.components import ExtractorComponent
@@ -209,11 +209,6 @@ def _children(pid: int) -> list[int]:
     return [int(line) for line in found.stdout.split()]
 
 
-def _alive(pid: int) -> bool:
-    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return bool(found.stdout.strip()) and not found.stdout.startswith("Z")
-
-
 def _end_session(leader: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
@@ -249,10 +244,4 @@ def test_hanging_children_end_with_the_command(
     if how == signal.SIGINT:
         assert err.splitlines()[-1] == "ttm: interrupted"
         assert "Traceback" not in err
-    deadline = time.monotonic() + 5
-    while any(map(_alive, children)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    left = [pid for pid in children if _alive(pid)]
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
-    assert not left
+    assert not survivors(children, seconds=5)

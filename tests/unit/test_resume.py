@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support import TTM, distribution, environment, greetings, read_rows, ttm_process, write_rows
+from support import TTM, distribution, environment, greetings, read_rows, survivors, ttm_process, write_rows
 from ttmarkers.annotation import SHARD_ROWS
 
 if TYPE_CHECKING:
@@ -138,14 +138,6 @@ def test_resume_without_an_earlier_run(tmp_path: Path, site: Path, source: Path)
     assert (tmp_path / "out.jsonl").exists()
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def test_workers_end_with_a_killed_run(tmp_path: Path, site: Path, source: Path) -> None:
     """Where the command alone is killed, its workers do not stay behind."""
     pids = tmp_path / "pids"
@@ -163,13 +155,7 @@ def test_workers_end_with_a_killed_run(tmp_path: Path, site: Path, source: Path)
     process.wait()
     workers = [int(path.name) for path in pids.iterdir()]
     assert workers
-    deadline = time.monotonic() + 10
-    while any(map(_alive, workers)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    left = [pid for pid in workers if _alive(pid)]
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
-    assert not left
+    assert not survivors(workers, seconds=10)
 
 
 def test_workers_write_the_same_bytes(tmp_path: Path) -> None:
