@@ -120,6 +120,7 @@ class DropoutConfig(Section):
         rates: marker -> its own share instead of ``sample``.
         tail: share of the drops that rare values are spared.
         border: a value is rare under this share of the rows.
+        schedule: points ``[place in the run, factor]`` that thin markers out, such as ``[[0.9, 1], [0.9, 0]]``.
     """
 
     dataset: float = Field(0.5, ge=0, le=1)
@@ -129,6 +130,7 @@ class DropoutConfig(Section):
     rates: dict[str, float] = Field(default_factory=dict)
     tail: float = Field(0.0, ge=0, le=1)
     border: float = Field(0.05, ge=0, le=1)
+    schedule: list[tuple[float, float]] = Field(default_factory=list)
 
     def make(self, seed: int, shares: Mapping[str, Mapping[Value, float]] | None = None) -> Dropout:
         """Return the dropout of these settings; ``shares`` says which values are rare, for ``tail``."""
@@ -145,8 +147,11 @@ class TrainConfig(Section):
         strategy: a training strategy's name.
         block_weight: weight of the block's tokens in the loss; 1 is the paper's.
         lora: keys of PEFT's ``LoraConfig``, for the strategy ``lora``.
-        overlong: what happens to an example of more tokens than ``max_length``: ``drop`` it (and say how many)
-            or ``stop``.
+        cooldown: share of the run at its end that is trained without markers, for the strategy ``cooldown``.
+        overlong: what happens to an example of more tokens than ``max_length``: ``drop`` it (and say how many),
+            ``cut`` its answer and extract its markers again, or ``stop``.
+        held_out: annotated files to measure on while training (``eval_strategy`` says when), or a share of the rows
+            that is kept out of training for it.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -155,7 +160,9 @@ class TrainConfig(Section):
     strategy: str = "sft"
     block_weight: float = Field(1.0, ge=0)
     lora: dict[str, Any] = Field(default_factory=dict)
-    overlong: Literal["drop", "stop"] = "drop"
+    cooldown: float = Field(0.1, gt=0, lt=1)
+    overlong: Literal["drop", "cut", "stop"] = "drop"
+    held_out: Annotated[float, Field(gt=0, lt=1)] | list[str] | None = None
 
     @property
     def engine_keys(self) -> dict[str, Any]:

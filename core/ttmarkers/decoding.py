@@ -6,7 +6,7 @@ Policies see the model through `Engine` alone: token ids in, text out. So anothe
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -67,7 +67,7 @@ class Engine:
         self.checkpoint = checkpoint
         self.encoder = Encoder(tokenizer)
         self._model = model.eval()
-        self._settings = _settings(config, model, tokenizer)
+        self._settings = _settings(config, model, self.encoder.end_ids, int(tokenizer.pad_token_id))
         self.batch_size = config.batch_size
         self._seed = seed
         self._template: Template | None = None
@@ -99,6 +99,8 @@ class Engine:
         """
         ids = self.encoder.encode_prompts(prompts)
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
+        if grammars and self.encoder.lead:
+            grammars = [replace(grammar, opening=self.encoder.lead + grammar.opening) for grammar in grammars]
         results: dict[int, Completion] = {}
         for start in range(0, len(order), self.batch_size):
             batch = order[start : start + self.batch_size]
@@ -159,8 +161,8 @@ def _as_list(value: int | list[int] | None) -> list[int]:
     return [value] if isinstance(value, int) else list(value)
 
 
-def _settings(config: DecodeConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:
-    """Return transformers' generation settings: ours, the model's own end tokens, and the config's keys."""
+def _settings(config: DecodeConfig, model: PreTrainedModel, end_ids: Sequence[int], pad_id: int) -> GenerationConfig:
+    """Return transformers' generation settings: ours, all tokens that end an answer, and the config's keys."""
     from transformers import GenerationConfig
 
     given = config.engine_keys
@@ -180,8 +182,8 @@ def _settings(config: DecodeConfig, model: PreTrainedModel, tokenizer: PreTraine
         given["do_sample"] = False
     elif any(key in given for key in ("temperature", "top_p", "top_k", "min_p")):
         given.setdefault("do_sample", True)
-    ends = sorted({*_as_list(model.generation_config.eos_token_id), *_as_list(tokenizer.eos_token_id)})
-    base = {**DEFAULTS, "eos_token_id": ends, "pad_token_id": tokenizer.pad_token_id}
+    ends = sorted({*_as_list(model.generation_config.eos_token_id), *end_ids})
+    base = {**DEFAULTS, "eos_token_id": ends, "pad_token_id": pad_id}
     try:
         return GenerationConfig(**{**base, **given})
     except (TypeError, ValueError) as error:

@@ -8,7 +8,7 @@ keeps every marker. Written ``50_50`` for 50 % of each.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ttmarkers.errors import ConfigError
@@ -45,6 +45,10 @@ class Dropout:
             rows is rare.
         border: the paper's border of the tail.
         shares: marker -> value -> share of training rows that have it, for ``tail``.
+        schedule: points (place in the run, factor), both from 0 to 1, places rising: the factor by which the chance of
+            a marker to stay is multiplied, linear between points and level outside. Two points of one place make a
+            step, so ``((0.9, 1), (0.9, 0))`` takes all markers out of the prompts of the last tenth: the cooldown of
+            Gao et al. 2025 (arXiv 2501.01956), on the prompt side.
 
     Example:
         >>> Dropout(dataset=0.0, sample=0.0).kept(["task", "lang"], "example-1", epoch=0)
@@ -60,23 +64,42 @@ class Dropout:
     tail: float = 0.0
     border: float = 0.05
     shares: Mapping[str, Mapping[Value, float]] = field(default_factory=dict)
+    schedule: Sequence[tuple[float, float]] = ()
 
     def __post_init__(self) -> None:
         named = {"dataset": self.dataset, "sample": self.sample, "tail": self.tail, "border": self.border}
         for name, share in (named | {f"rates.{marker}": rate for marker, rate in self.rates.items()}).items():
             if not 0.0 <= share <= 1.0:
                 raise ConfigError(f"dropout.{name} = {share}: a share lies between 0 and 1")
+        places = [place for place, _ in self.schedule]
+        if places != sorted(places) or not all(0 <= number <= 1 for point in self.schedule for number in point):
+            raise ConfigError("dropout.schedule: give points [place, factor] between 0 and 1, places rising")
         if self.mode == "exact" and (self.rates or self.tail):
             raise ConfigError("dropout.mode = exact drops one share of all markers: leave out dropout.rates and tail")
 
     def kept(
-        self, names: Sequence[str], example_id: str, epoch: int, values: Mapping[str, Value] | None = None
+        self,
+        names: Sequence[str],
+        example_id: str,
+        epoch: int,
+        values: Mapping[str, Value] | None = None,
+        place: float = 0.0,
     ) -> tuple[str, ...]:
-        """Return the markers that stay in the prompt, in the order given; ``values`` tells which of them are rare."""
+        """Return the markers that stay in the prompt, in the order given.
+
+        Args:
+            names: the example's markers.
+            example_id: of the example.
+            epoch: from 0.
+            values: the markers' values, which tell which of them are rare.
+            place: how far the run has come, from 0 to below 1, for ``schedule``.
+        """
         values = values or {}
         key = (self.seed, epoch if self.each_epoch else 0, example_id)
         rare = any(self._is_rare(name, values) for name in names)
-        if draw(*key, "dataset") < self.dataset * (1 - self.tail if rare else 1):
+        whole = self.dataset * (1 - self.tail if rare else 1)
+        # a schedule thins out whole blocks: what the other draws do to a block that stays is the same all along
+        if draw(*key, "dataset") < 1 - (1 - whole) * self.factor(place):
             return ()
         if self.mode == "independent":
             return tuple(name for name in names if draw(*key, "sample", name) >= self._rate(name, values))
@@ -84,6 +107,19 @@ class Dropout:
         ranked = sorted(names, key=lambda name: draw(*key, "sample", name))
         dropped = set(ranked[:gone])
         return tuple(name for name in names if name not in dropped)
+
+    def without(self) -> Dropout:
+        """Return the same that drops nothing."""
+        return replace(self, dataset=0.0, sample=0.0, rates={}, schedule=())
+
+    def factor(self, place: float) -> float:
+        """Return what ``schedule`` makes of the chance of a marker to stay, at a place in the run."""
+        before = [point for point in self.schedule if point[0] <= place]
+        after = [point for point in self.schedule if point[0] > place]
+        if not before or not after:
+            return before[-1][1] if before else after[0][1] if after else 1.0
+        (left, low), (right, high) = before[-1], after[0]
+        return low + (high - low) * (place - left) / (right - left)
 
     def _rate(self, name: str, values: Mapping[str, Value]) -> float:
         rate = self.rates.get(name, self.sample)
@@ -105,4 +141,5 @@ class Dropout:
             "rates": dict(self.rates),
             "tail": self.tail,
             "border": self.border,
+            "schedule": [list(point) for point in self.schedule],
         }

@@ -12,8 +12,11 @@ from ttmarkers.datasets import rows, to_example
 from ttmarkers.errors import DataError
 from ttmarkers.records import MarkedExample, Message, Origin
 
+BATCH = 256
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from ttmarkers.records import Value
     from ttmarkers.taxonomy import Taxonomy
@@ -87,14 +90,73 @@ class Counts:
             if kind.kind == "categorical":
                 result[kind.name] = {value: values.get(value, 0) for value in kind.values if value in values}
             elif values:
-                numbers = [float(number) for number, count in values.items() for _ in range(count)]
                 result[kind.name] = {
-                    "n": len(numbers),
-                    "min": min(numbers),
-                    "median": statistics.median(numbers),
-                    "max": max(numbers),
+                    "n": sum(values.values()),
+                    "min": min(map(float, values)),
+                    "median": _median(values),
+                    "max": max(map(float, values)),
                 }
         return result
+
+
+def _median(counts: Mapping[Value, int]) -> float:
+    """Return the median of numbers that are given with their counts."""
+    total, seen, middle = sum(counts.values()), 0, []
+    for number, count in sorted((float(value), count) for value, count in counts.items()):
+        middle += [number for place in ((total - 1) // 2, total // 2) if seen <= place < seen + count]
+        seen += count
+    return statistics.fmean(middle)
+
+
+class RowWriter:
+    """Writes examples to an Arrow file, a batch at a time, so that memory stays flat.
+
+    Attributes:
+        rows: how many were written so far.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow
+        import pyarrow.ipc
+
+        names = ("id", "prompt", "completion", "markers", "file")
+        self._schema = pyarrow.schema([(name, pyarrow.string()) for name in names] + [("row", pyarrow.int64())])
+        self._writer = pyarrow.ipc.new_stream(str(path), self._schema)
+        self._pending: list[dict[str, Any]] = []
+        self.rows = 0
+
+    def __enter__(self) -> RowWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def write(self, example: MarkedExample) -> None:
+        """Write one example."""
+        self._pending.append(pack(example))
+        self.rows += 1
+        if len(self._pending) == BATCH:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is left, and close the file."""
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        import pyarrow
+
+        self._writer.write_table(pyarrow.Table.from_pylist(self._pending, schema=self._schema))
+        self._pending = []
+
+
+def read_packed(path: Path) -> Iterator[MarkedExample]:
+    """Yield the examples that a `RowWriter` wrote."""
+    import pyarrow.ipc
+
+    with pyarrow.ipc.open_stream(str(path)) as reader:
+        for batch in reader:
+            yield from map(unpack, batch.to_pylist())
 
 
 def pack(example: MarkedExample) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers.errors import ConfigError, did_you_mean
@@ -165,6 +167,27 @@ def load_model(name: str, **options: Any) -> PreTrainedModel:
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"model {name!r} cannot be loaded: {_first_line(error)}") from error
     return model
+
+
+def context_length(name: str) -> int | None:
+    """Return the greatest number of tokens that a model reads, as its config says; None if it does not say.
+
+    Raises:
+        ConfigError: if there is no config.
+    """
+    if is_scratch(name):
+        return scratch_size(name).context
+    from transformers import AutoConfig
+
+    adapter = Path(name) / "adapter_config.json"
+    if adapter.is_file():
+        name = json.loads(adapter.read_bytes())["base_model_name_or_path"]
+    try:
+        config = AutoConfig.from_pretrained(name)
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"model {name!r}: its config cannot be loaded: {_first_line(error)}") from error
+    length = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return int(length) if length else None
 
 
 def _first_line(error: Exception) -> str:

@@ -129,11 +129,31 @@ class MarkedExample:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Where a marker stands in a block, in characters.
+
+    Attributes:
+        index: its place in the taxonomy.
+        start: where its own text begins, tags included.
+        value: where its value begins.
+        value_end: where its value ends.
+        end: where its own text ends.
+    """
+
+    index: int
+    start: int
+    value: int
+    value_end: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class RenderedPair:
     """A marked example as text: what the model reads, and what it learns to write.
 
     ``completion`` is ``block`` (with the white space that follows it) and then ``answer``; without markers
-    ``block`` is empty. ``dropped`` names the markers that dropout took out of the prompt.
+    ``block`` is empty. ``dropped`` names the markers that dropout took out of the prompt, ``spans`` says where the
+    markers stand in ``block``.
     """
 
     id: str
@@ -141,6 +161,7 @@ class RenderedPair:
     block: str
     answer: str
     dropped: tuple[str, ...] = ()
+    spans: tuple[tuple[str, Span], ...] = ()
 
     @property
     def completion(self) -> str:
@@ -148,16 +169,29 @@ class RenderedPair:
         return self.block + self.answer
 
 
+def mark(index: int, *, value: bool, dropped: bool) -> int:
+    """Return one number, at least 1, for a token of a marker.
+
+    Args:
+        index: the marker's place in the taxonomy.
+        value: whether the token belongs to the marker's value, not to what stands around it.
+        dropped: whether dropout took the marker out of the prompt, so that it cannot be copied.
+    """
+    return 1 + 4 * index + 2 * value + dropped
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """A rendered pair as token ids, with the part that each token belongs to.
 
-    Tokens of `PROMPT` carry no loss; tokens of `BLOCK` and `ANSWER` do.
+    Tokens of `PROMPT` carry no loss; tokens of `BLOCK` and `ANSWER` do. ``marks`` says which marker of the block a
+    token belongs to: 0 for none, else as `mark` makes it. A token that belongs to two markers counts for the first.
     """
 
     id: str
     input_ids: list[int]
     parts: list[Part]
+    marks: list[int] = field(default_factory=list)
 
     @property
     def labels(self) -> list[int]:

@@ -40,23 +40,33 @@ class Renderer:
         template: how blocks are written; None renders without markers (a baseline).
         dropout: which markers leave the prompt.
         writes: whether the target begins with the block.
+        plain_from: from which place in the run on, from 0 to 1, examples are rendered without markers.
     """
 
     template: Template | None
     dropout: Dropout
     writes: bool = True
+    plain_from: float = 1.0
 
-    def render(self, example: MarkedExample, epoch: int = 0) -> RenderedPair:
-        """Return the texts of one example in one epoch."""
-        if self.template is None:
+    def render(self, example: MarkedExample, epoch: int = 0, place: float = 0.0) -> RenderedPair:
+        """Return the texts of one example.
+
+        Args:
+            example: with all its markers.
+            epoch: which one, from 0; dropout differs by it.
+            place: how far the run has come, from 0 to below 1.
+        """
+        template = self.template
+        if template is None or place >= self.plain_from:
             return RenderedPair(example.id, example.prompt, "", example.completion)
-        known = self.template.taxonomy.names
+        known = template.taxonomy.names
         markers = {name: example.markers[name] for name in known if name in example.markers}
-        kept = self.dropout.kept(tuple(markers), example.id, epoch, markers)
+        kept = self.dropout.kept(tuple(markers), example.id, epoch, markers, place)
         return RenderedPair(
             id=example.id,
-            prompt=ask(example.prompt, {name: markers[name] for name in kept}, self.template, example.others),
-            block=self.template.render(markers, example.others) + self.template.after if self.writes else "",
+            prompt=ask(example.prompt, {name: markers[name] for name in kept}, template, example.others),
+            block=template.render(markers, example.others) + template.after if self.writes else "",
             answer=example.completion,
             dropped=tuple(name for name in markers if name not in kept),
+            spans=template.spans(markers, example.others) if self.writes else (),
         )

@@ -78,3 +78,46 @@ def mean(values: Sequence[float], *, share: bool = True, resamples: int = 2000, 
         rng=numpy.random.default_rng(seed),
     )
     return Estimate(average, float(result.confidence_interval.low), float(result.confidence_interval.high), count)
+
+
+def share(hits: int, count: int) -> Estimate:
+    """Return a share of observations with its Wilson interval, where only their counts are at hand.
+
+    >>> share(9, 10).text()
+    '90.0 % [59.6, 98.2]'
+    """
+    if count == 0:
+        return Estimate(math.nan, math.nan, math.nan, 0)
+    from scipy.stats import binomtest
+
+    interval = binomtest(hits, count).proportion_ci(LEVEL, method="wilson")
+    return Estimate(hits / count, float(interval.low), float(interval.high), count)
+
+
+def ratio(parts: Sequence[float], wholes: Sequence[float], *, resamples: int = 2000, seed: int = 0) -> Estimate:
+    """Return the ratio of two sums with a percentile bootstrap interval over the observations.
+
+    Args:
+        parts: one for each observation.
+        wholes: what each is a part of; more than 0.
+        resamples: number of bootstrap samples.
+        seed: of the resampling.
+    """
+    import numpy
+    from scipy.stats import bootstrap
+
+    count = len(parts)
+    value = math.fsum(parts) / math.fsum(wholes)
+    if count < 2:
+        return Estimate(value, value, value, count)
+    found = bootstrap(
+        (numpy.asarray(parts, dtype=float), numpy.asarray(wholes, dtype=float)),
+        lambda part, whole, axis: part.sum(axis=axis) / whole.sum(axis=axis),
+        n_resamples=resamples,
+        paired=True,
+        vectorized=True,
+        confidence_level=LEVEL,
+        method="percentile",
+        rng=numpy.random.default_rng(seed),
+    )
+    return Estimate(value, float(found.confidence_interval.low), float(found.confidence_interval.high), count)

@@ -26,14 +26,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from ttmarkers.codecs import Codec, JsonCodec, TextCodec
-from ttmarkers.components import read_data
 from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.grammar import BlockGrammar, Slot
+from ttmarkers.records import Span
 from ttmarkers.taxonomy import check_value
+from ttmarkers.template_source import Macros, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +40,7 @@ if TYPE_CHECKING:
     from ttmarkers.records import Value
     from ttmarkers.taxonomy import Taxonomy
 
-_PROBES = ("\ue000Aa0", "\ue001zZ9\ue002")  # private characters: no template writes them of its own accord
+SEEN = 20_000  # markers whose text is kept; scores can be any number
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +55,6 @@ class Split:
     text: str
     fault: str = ""
     others: dict[str, tuple[Value, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """What a template writes around a marker's value."""
-
-    prefix: str
-    suffix: str
 
 
 class Template:
@@ -83,19 +73,21 @@ class Template:
         self.name = name
         self.source = source
         self.taxonomy = taxonomy
-        module = self._load()
-        self.before: str = str(getattr(module, "before", ""))
-        self.after: str = str(getattr(module, "after", ""))
-        self.joiner: str = str(getattr(module, "joiner", ""))
-        self.several: str = str(getattr(module, "several", ""))
-        self.opening: str = self._call(module, "opening")
-        self.closing: str = self._call(module, "closing")
+        macros = Macros(name, source)
+        self.before = macros.text("before")
+        self.after = macros.text("after")
+        self.joiner = macros.text("joiner")
+        self.several = macros.text("several")
+        self.opening = macros.call("opening")
+        self.closing = macros.call("closing")
         if not self.opening.strip() or not self.closing.strip():
             raise ConfigError(f"template {name!r}: opening() and closing() must write more than white space")
-        self._frames = {kind.name: self._frame(module, kind.name) for kind in taxonomy}
+        self._frames = {kind.name: macros.frame(kind.name) for kind in taxonomy}
         if any(not frame.suffix + self.joiner for frame in self._frames.values()):
             raise ConfigError(f"template {name!r}: nothing stands between a value and the next marker: set a joiner")
-        self._codec = self._make_codec(str(getattr(module, "codec", "text")))
+        self._codec = self._make_codec(macros.text("codec") or "text")
+        self._places = {name: place for place, name in enumerate(taxonomy.names)}
+        self._seen: dict[tuple[Any, ...], str] = {}
         self._patterns = {
             kind.name: re.compile(
                 re.escape(self._frames[kind.name].prefix)
@@ -121,16 +113,43 @@ class Template:
             DataError: for a value that the taxonomy does not hold.
             UnknownNameError: for a marker that it lacks.
         """
-        checked = self.taxonomy.check(markers, where=f"template {self.name}")
+        return self.opening + self.joiner.join(piece for _, piece in self._pieces(markers, others)) + self.closing
+
+    def spans(
+        self, markers: Mapping[str, Value], others: Mapping[str, Sequence[Value]] | None = None
+    ) -> tuple[tuple[str, Span], ...]:
+        """Return where each marker stands in what `render` returns for the same markers."""
+        found = []
+        start = len(self.opening)
+        for name, piece in self._pieces(markers, others):
+            frame, end = self._frames[name], start + len(piece)
+            span = Span(self._places[name], start, start + len(frame.prefix), end - len(frame.suffix), end)
+            found.append((name, span))
+            start = end + len(self.joiner)
+        return tuple(found)
+
+    def _pieces(
+        self, markers: Mapping[str, Value], others: Mapping[str, Sequence[Value]] | None
+    ) -> list[tuple[str, str]]:
+        """Return each marker's name and text, in the taxonomy's order; what was seen before is not built anew."""
         pieces = []
-        for name, value in checked.items():
-            frame = self._frames[name]
-            kind = self.taxonomy.get(name)
-            further = others.get(name, ()) if others and self._writes_several(kind) else ()
-            values = dict.fromkeys([value, *(check_value(kind, other) for other in further)])
-            text = self.several.join(self._codec.write(kind, each) for each in values)
-            pieces.append(frame.prefix + text + frame.suffix)
-        return self.opening + self.joiner.join(pieces) + self.closing
+        for name, value in markers.items():
+            further = tuple(others.get(name, ())) if others else ()
+            key = (name, type(value), value, further)
+            piece = self._seen.get(key)
+            if piece is None:
+                if len(self._seen) >= SEEN:
+                    self._seen.clear()
+                piece = self._seen[key] = self._piece(name, value, further)
+            pieces.append((name, piece))
+        return sorted(pieces, key=lambda item: self._places[item[0]])
+
+    def _piece(self, name: str, value: Value, further: Sequence[Value]) -> str:
+        checked = self.taxonomy.check({name: value}, where=f"template {self.name}")[name]
+        frame, kind = self._frames[name], self.taxonomy.get(name)
+        more = further if self._writes_several(kind) else ()
+        values = dict.fromkeys([checked, *(check_value(kind, other) for other in more)])
+        return frame.prefix + self.several.join(self._codec.write(kind, each) for each in values) + frame.suffix
 
     def parse(self, text: str) -> dict[str, Value]:
         """Return the markers of a block, which must be the whole text.
@@ -251,39 +270,6 @@ class Template:
                     continue  # this value is part of the fault that is reported
         return markers, end, fault
 
-    def _load(self) -> Any:
-        environment = ImmutableSandboxedEnvironment(
-            undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True
-        )
-        try:
-            return environment.from_string(self.source).module
-        except Exception as error:  # a template can run any expression, and fail as it likes
-            raise ConfigError(f"template {self.name!r} is no Jinja template: {_one_line(error)}") from error
-
-    def _call(self, module: Any, macro: str, *arguments: str) -> str:
-        function = getattr(module, macro, None)
-        if not callable(function):
-            raise ConfigError(f"template {self.name!r} lacks the macro {macro}: define opening, marker and closing")
-        try:
-            return str(function(*arguments))
-        except Exception as error:  # as above
-            raise ConfigError(f"template {self.name!r}, macro {macro}: {_one_line(error)}") from error
-
-    def _frame(self, module: Any, name: str) -> _Frame:
-        frames = set()
-        for probe in _PROBES:
-            text = self._call(module, "marker", name, probe)
-            if text.count(probe) != 1:
-                raise ConfigError(f"template {self.name!r}: marker() must write the value once and unchanged")
-            prefix, _, suffix = text.partition(probe)
-            frames.add((prefix, suffix))
-        if len(frames) != 1:
-            raise ConfigError(f"template {self.name!r}: what marker() writes around a value may not depend on it")
-        prefix, suffix = frames.pop()
-        if name not in prefix:
-            raise ConfigError(f"template {self.name!r}: marker() must write the marker's name before its value")
-        return _Frame(prefix, suffix)
-
     def _make_codec(self, name: str) -> Codec:
         if self.several and (name == "json" or any(char.isalnum() or char in "_ %" for char in self.several)):
             raise ConfigError(f"template {self.name!r}: several must be punctuation, and needs codec 'text'")
@@ -306,15 +292,3 @@ def load_template(component: TemplateComponent, taxonomy: Taxonomy) -> Template:
         ConfigError: if the file is not there or the source breaks the contract.
     """
     return Template(component.name, read_source(component), taxonomy)
-
-
-def read_source(component: TemplateComponent) -> str:
-    """Return a template's Jinja source."""
-    try:
-        return read_data(component.source)
-    except (ModuleNotFoundError, FileNotFoundError) as error:
-        raise ConfigError(f"template {component.name!r} is not at {component.source!r}: {error}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -166,6 +166,11 @@ def ttm_training_strategies() -> Iterator[StrategyComponent]:
         f"{HERE}.strategies.sft:PromptOnly",
     )
     yield StrategyComponent(
+        "cooldown",
+        "As sft, but the end of the run (train.cooldown) is trained without markers.",
+        f"{HERE}.strategies.sft:Cooldown",
+    )
+    yield StrategyComponent(
         "lora",
         "As sft, but an adapter is trained (PEFT; keys in train.lora).",
         f"{HERE}.strategies.sft:Lora",

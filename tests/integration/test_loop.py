@@ -53,7 +53,7 @@ def test_markers_json(sft: Path, marked: Path) -> None:
     template = data["template"]
     assert (template["name"], template["hash"]) == ("paper", hashlib.sha256(template["source"].encode()).hexdigest())
     dropout = {"dataset": 0.5, "sample": 0.5, "mode": "independent", "seed": 0, "each_epoch": True}
-    assert data["dropout"] == {**dropout, "rates": {}, "tail": 0.0, "border": 0.05}
+    assert data["dropout"] == {**dropout, "rates": {}, "tail": 0.0, "border": 0.05, "schedule": []}
     assert min(data["tokens"].values()) > 0
     assert set(data["tokens"]) == {"prompt", "block", "answer"}
     assert data["versions"]["ttmarkers"] == data["ttmarkers"]

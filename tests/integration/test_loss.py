@@ -1,4 +1,4 @@
-"""The loss of a training step against one computed by hand, token by token, and the order of the rows."""
+"""The losses of a training step against some computed by hand, token by token, and what the strategies read."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ttmarkers.datasets import to_example
 from ttmarkers.dropout import Dropout
 from ttmarkers.encoding import Encoder
 from ttmarkers.models import SIZES, load_tokenizer, make_model
-from ttmarkers.records import ANSWER, BLOCK, MarkedExample, Origin
+from ttmarkers.records import ANSWER, BLOCK, MarkedExample, Origin, mark
 from ttmarkers.rendering import Renderer
-from ttmarkers_plugins.strategies.trainer import EpochSampler, PadRows, RenderRows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from ttmarkers.records import Encoded
+    from ttmarkers.records import Encoded, RenderedPair
 
 ONE_STEP = ("--set", "train.max_steps=1", "--set", "train.learning_rate=0", "--set", "dropout.sample=0.3")
 """One step over eight rows that changes no weight."""
@@ -106,36 +106,24 @@ def test_losses_of_a_baseline(eight: Path, tmp_path: Path) -> None:
     assert logged["grad_norm"] == pytest.approx(norm, rel=2e-3)
 
 
-def test_padding(eight: Path, tmp_path: Path) -> None:
-    """A batch is padded to its longest row; padding is masked and carries no label."""
-    folder = train(eight, tmp_path / "model", *ONE_STEP)
-    rows = [{"input_ids": item.input_ids, "parts": item.parts} for item in _encode(eight, folder)]
-    for multiple in (None, 16):
-        batch = PadRows(0, multiple)(rows)
-        longest = max(len(row["input_ids"]) for row in rows)
-        assert batch["input_ids"].shape == (8, longest if multiple is None else -(-longest // 16) * 16)
-        for row, ids, mask, labels in zip(
-            rows, batch["input_ids"], batch["attention_mask"], batch["labels"], strict=True
-        ):
-            length = len(row["input_ids"])
-            assert ids[:length].tolist() == row["input_ids"]
-            assert mask.tolist() == [1] * length + [0] * (len(ids) - length)
-            wanted = [token if part else -100 for token, part in zip(row["input_ids"], row["parts"], strict=True)]
-            assert labels.tolist() == wanted + [-100] * (len(ids) - length)
-
-
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, int]]:
-    """What the transform of the training data is asked for: epoch, example and number of tokens."""
+    """What the training data are asked for: epoch, example and number of tokens."""
     calls: list[tuple[int, str, int]] = []
-    original = RenderRows.__call__
+    render, encode = Renderer.render, Encoder.encode
+    epochs: dict[str, int] = {}
 
-    def record(self: RenderRows, columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        made = original(self, columns)
-        calls.extend((self.epoch, name, len(ids)) for name, ids in zip(columns["id"], made["input_ids"], strict=True))
+    def note(self: Renderer, example: MarkedExample, epoch: int = 0, place: float = 0.0) -> RenderedPair:
+        epochs[example.id] = epoch
+        return render(self, example, epoch, place)
+
+    def count(self: Encoder, pairs: Sequence[RenderedPair]) -> list[Encoded]:
+        made = encode(self, pairs)
+        calls.extend((epochs[item.id], item.id, len(item.input_ids)) for item in made)
         return made
 
-    monkeypatch.setattr(RenderRows, "__call__", record)
+    monkeypatch.setattr(Renderer, "render", note)
+    monkeypatch.setattr(Encoder, "encode", count)
     return calls
 
 
@@ -148,11 +136,11 @@ def test_baseline_sees_the_same_rows_in_the_same_order(
     for strategy in ("sft", "baseline"):
         seen.clear()
         train(marked, tmp_path / strategy, "--strategy", strategy, *settings)
-        orders.append([(epoch, name) for epoch, name, _ in seen])
-        lengths.append({(epoch, name): tokens for epoch, name, tokens in seen})
+        read = seen[-120:]  # what was encoded before belongs to the preparation
+        orders.append([(epoch, name) for epoch, name, _ in read])
+        lengths.append({(epoch, name): tokens for epoch, name, tokens in read})
     assert orders[0] == orders[1]
-    # TRL looks at the first row before it begins
-    epochs = [[name for epoch, name in orders[0][1:] if epoch == number] for number in (0, 1)]
+    epochs = [[name for epoch, name in orders[0] if epoch == number] for number in (0, 1)]
     assert [sorted(names) for names in epochs] == [sorted(f"r{number}" for number in range(60))] * 2
     assert epochs[0] != epochs[1]
     with_markers, without = lengths
@@ -161,26 +149,25 @@ def test_baseline_sees_the_same_rows_in_the_same_order(
     assert all(without[0, name] == without[1, name] for name in epochs[0])
 
 
-@pytest.mark.parametrize("group", [False, True])
-@pytest.mark.parametrize("rows", [1, 7, 64, 1003])
-def test_sampler(rows: int, group: bool) -> None:
-    """An order holds every row once, depends on seed and epoch alone, and groups rows of like length into batches."""
-    lengths = [(number * 7919) % 101 + 1 for number in range(rows)]
-
-    def order(seed: int, epoch: int) -> list[int]:
-        sampler = EpochSampler(lengths, 8, seed, group=group)
-        sampler.set_epoch(epoch)
-        return list(sampler)
-
-    first = order(0, 0)
-    assert sorted(first) == list(range(rows))
-    assert order(0, 0) == first
-    if rows > 8:
-        assert len({tuple(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
-        spread = [max(b) - min(b) for b in _batches([lengths[index] for index in first], 8)]
-        mean = sum(spread) / len(spread)
-        assert (mean < 20) if group else (mean > 40)
-
-
-def _batches(values: list[int], size: int) -> list[list[int]]:
-    return [values[start : start + size] for start in range(0, len(values) - size + 1, size)]
+def test_losses_of_markers(eight: Path, tmp_path: Path) -> None:
+    """The loss of each marker is that of its tokens; accuracy counts whole values of dropped markers alone."""
+    folder = train(eight, tmp_path / "model", *ONE_STEP)
+    encoded, logged = _encode(eight, folder), _first_step(folder)
+    model = make_model(SIZES["tiny"], load_tokenizer(str(folder)), seed=0).eval()
+    losses: dict[int, list[float]] = {0: [], 1: []}
+    hits: dict[int, list[bool]] = {0: [], 1: []}
+    for item in encoded:
+        logits = model(torch.tensor([item.input_ids])).logits[0, :-1]
+        ids, marks = torch.tensor(item.input_ids[1:]), torch.tensor(item.marks[1:])
+        each = torch.nn.functional.cross_entropy(logits, ids, reduction="none")
+        right = logits.argmax(-1) == ids
+        for marker in (0, 1):
+            first = 1 + 4 * marker
+            losses[marker] += each[(marks >= first) & (marks < first + 4)].tolist()
+            if bool((value := marks == mark(marker, value=True, dropped=True)).any()):
+                hits[marker].append(bool(right[value].all()))
+    names = load_checkpoint(str(folder)).taxonomy.names
+    for marker, name in enumerate(names):
+        assert logged[f"loss.{name}"] == pytest.approx(sum(losses[marker]) / len(losses[marker]), rel=2e-4)
+        assert logged[f"n.{name}"] == len(hits[marker]) > 0
+        assert logged[f"accuracy.{name}"] == pytest.approx(sum(hits[marker]) / len(hits[marker]))

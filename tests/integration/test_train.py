@@ -35,9 +35,11 @@ def _refused(done: Any, code: int, message: str, output: Path) -> None:
             "train.max_stps is a key neither of ttmarkers nor of TRL's SFTConfig: did you mean 'max_steps'?",
         ),
         ("train.output_dir=x", "train.output_dir is set by ttmarkers: leave it out"),
-        ("train.packing=true", "train.packing is not supported yet: leave it out"),
+        ("train.padding_free=true", "train.padding_free is not supported: leave it out"),
+        ("train.packing_strategy=wrapped", "train.packing_strategy = wrapped cuts examples: use bfd"),
+        ("train.train_sampling_strategy=batch_rebalance", "is not supported: use random, sequential, group_by_length"),
         ("train.lr_scheduler_type=cosin", "TRL does not take these keys"),
-        ("train.eval_strategy=steps", "TRL does not take these keys: "),
+        ("train.eval_strategy=steps", "train.eval_strategy needs rows: set train.held_out to a share of the rows"),
         ("train.report_to=no-such-tracker", "TRL does not take these keys: "),
         ("train.label_smoothing_factor=0.1", "train.block_weight needs the plain loss"),
         ("train.loss_type=dft", "train.block_weight needs the plain loss"),
@@ -55,6 +57,7 @@ def test_wrong_settings(marked: Path, tmp_path: Path, setting: str, message: str
     output = tmp_path / "model"
     # what --set says of a model or template holds where no option does
     base = ("--set", "train.model=scratch:tiny", "--set", "train.block_weight=0.5")
+    base = (*base, "--set", "train.packing=true") if "packing_strategy" in setting else base
     done = ttm("train", marked, "-o", output, *TRAIN, *base, "--set", setting)
     _refused(done, 2, message, output)
 
@@ -109,9 +112,12 @@ def test_rows_that_are_too_long(tmp_path: Path) -> None:
         "train", source, "--model", "scratch:tiny", "-o", output, *TRAIN, *limit, "--set", "train.overlong=stop"
     )
     _refused(stopped, 1, f"{source}, row 5: ", output)
-    assert "tokens are more than max_length = 200: raise train.max_length or set train.overlong=drop" in stopped.err
+    assert (
+        "tokens are more than max_length = 200: raise train.max_length, or set train.overlong to drop or cut"
+        in stopped.err
+    )
     none = ttm("train", source, "--model", "scratch:tiny", "-o", output, *TRAIN, "--set", "train.max_length=5")
-    _refused(none, 1, "all 12 rows are longer than max_length = 5 tokens", output)
+    _refused(none, 1, "all rows are longer than max_length = 5 tokens", output)
     done = ttm("train", source, "--model", "scratch:tiny", "-o", output, *TRAIN, *limit)
     assert done.code == 0, done.err
     assert "1 examples are longer than max_length and were left out (train.overlong)" in done.err

@@ -25,7 +25,7 @@ def test_defaults() -> None:
     assert config == Config()
     assert (config.template, config.train.strategy, config.markers.taxonomy) == ("paper", "sft", "paper")
     paper = {"dataset": 0.5, "sample": 0.5, "mode": "independent", "each_epoch": True, "rates": {}, "tail": 0.0}
-    assert config.dropout.model_dump() == {**paper, "border": 0.05}
+    assert config.dropout.model_dump() == {**paper, "border": 0.05, "schedule": []}
     assert config.dropout.make(7).seed == 7
 
 
@@ -66,7 +66,9 @@ def test_keys_of_the_engines_pass_through(section: str) -> None:
         ({"dropout": 0.5}, "dropout: "),
         ({"markers": {"use": "lang"}}, "markers.use: "),
         ({"markers": {"extractors": {"lang": "langid"}}}, "markers.extractors.lang: "),
-        ({"train": {"overlong": "cut"}}, "train.overlong: "),
+        ({"train": {"overlong": "shorten"}}, "train.overlong: "),
+        ({"train": {"held_out": 1.5}}, "train.held_out"),
+        ({"dropout": {"schedule": [0.5]}}, "dropout.schedule"),
         ({"train": {"block_weight": -1}}, "train.block_weight: "),
         ({"decode": {"batch_size": 0}}, "decode.batch_size: "),
         ({"evaluate": {"resamples": 10}}, "evaluate.resamples: "),

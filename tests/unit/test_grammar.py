@@ -15,7 +15,8 @@ from ttmarkers.components import MarkerType
 from ttmarkers.errors import DataError, UnknownNameError
 from ttmarkers.plugins import create_plugins
 from ttmarkers.taxonomy import Taxonomy, make_taxonomy
-from ttmarkers.template import Template, read_source
+from ttmarkers.template import Template
+from ttmarkers.template_source import read_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

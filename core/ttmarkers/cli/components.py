@@ -128,7 +128,8 @@ def templates_list(context: Context, as_json: bool) -> None:
 @click.pass_obj
 def templates_show(context: Context, name: str) -> None:
     """Show a template's source and a block that it writes."""
-    from ttmarkers.template import load_template, read_source
+    from ttmarkers.template import load_template
+    from ttmarkers.template_source import read_source
 
     component = context.plugins.templates().get(name)
     taxonomy = make_taxonomy(context.plugins.marker_types().all())

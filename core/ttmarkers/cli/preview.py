@@ -62,7 +62,7 @@ def _pairs(context: Context, config: Any, marked: tuple[str, ...], number: int, 
     from ttmarkers.rendering import Renderer
     from ttmarkers.taxonomy import make_taxonomy
     from ttmarkers.template import load_template
-    from ttmarkers.training import template_component
+    from ttmarkers.template_source import template_component
 
     types = context.plugins.marker_types().all()
     everything = make_taxonomy(types, profile=config.markers.taxonomy)

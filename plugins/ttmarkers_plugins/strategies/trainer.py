@@ -1,180 +1,176 @@
-"""TRL's `SFTTrainer` with the losses of block and answer apart, and an order that depends on seed and epoch alone."""
+"""TRL's `SFTTrainer` with the losses of block, answer and each marker apart, and its own order of rows."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import datasets
 import torch
-from transformers import TrainerCallback
 from trl import SFTTrainer
 
-from ttmarkers.records import ANSWER, BLOCK, PART_NAMES, PROMPT
+from ttmarkers.records import ANSWER, BLOCK, PART_NAMES
+from ttmarkers.statistics import share
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from ttmarkers.encoding import Encoder
-    from ttmarkers.rendering import Renderer
+    from ttmarkers_plugins.strategies.rows import EpochOrder, MarkedRows
 
-from ttmarkers.marked import unpack
-
-MEGA = 50  # batches that are sorted by length together, as in transformers' own length grouping
-
-
-class EpochSampler(torch.utils.data.Sampler[int]):
-    """Row numbers in an order that depends on seed and epoch alone.
-
-    Args:
-        lengths: tokens of each row.
-        batch_size: rows that are padded together.
-        seed: of the order.
-        group: put rows of like length into one batch.
-    """
-
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, *, group: bool) -> None:
-        self._lengths = torch.tensor(lengths)
-        self._batch_size = batch_size
-        self._seed = seed
-        self._group = group
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return len(self._lengths)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Say which epoch comes next."""
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self.epoch)
-        order = torch.randperm(len(self), generator=generator)
-        if self._group:
-            order = self._grouped(order, generator)
-        yield from order.tolist()
-
-    def _grouped(self, order: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        batches: list[torch.Tensor] = []
-        for mega in order.split(MEGA * self._batch_size):
-            by_length = mega[self._lengths[mega].argsort(stable=True, descending=True)]
-            batches += by_length.split(self._batch_size)
-        # a short batch can only be the last one, or the batches of a later epoch would shift
-        last = batches.pop() if len(batches[-1]) < self._batch_size else None
-        shuffled = [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
-        return torch.cat([*shuffled, *([last] if last is not None else [])])
-
-
-class RenderRows:
-    """Renders and encodes packed rows when they are read: the transform of the training data set.
-
-    Args:
-        renderer: what the model sees.
-        encoder: its tokenizer.
-    """
-
-    def __init__(self, renderer: Renderer, encoder: Encoder) -> None:
-        self._renderer = renderer
-        self._encoder = encoder
-        self.epoch = 0
-
-    def __call__(self, columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """Return token ids and parts of a batch of rows."""
-        names = list(columns)
-        rows = [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-        pairs = [self._renderer.render(unpack(row), self.epoch) for row in rows]
-        encoded = self._encoder.encode(pairs)
-        return {"input_ids": [item.input_ids for item in encoded], "parts": [item.parts for item in encoded]}
-
-
-class PadRows:
-    """Pads a batch to its longest row; labels stand where the part is block or answer."""
-
-    def __init__(self, pad_id: int, multiple: int | None = None) -> None:
-        self._pad_id = pad_id
-        self._multiple = multiple or 1
-
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """Return ``input_ids``, ``attention_mask``, ``labels`` and ``parts``, each of shape (rows, tokens)."""
-        longest = max(len(row["input_ids"]) for row in rows)
-        width = math.ceil(longest / self._multiple) * self._multiple
-        ids = torch.full((len(rows), width), self._pad_id)
-        mask = torch.zeros((len(rows), width), dtype=torch.long)
-        parts = torch.full((len(rows), width), PROMPT)
-        for index, row in enumerate(rows):
-            length = len(row["input_ids"])
-            ids[index, :length] = torch.tensor(row["input_ids"])
-            mask[index, :length] = 1
-            parts[index, :length] = torch.tensor(row["parts"])
-        return {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "labels": ids.masked_fill(parts == PROMPT, -100),
-            "parts": parts,
-        }
+PARTS = (BLOCK, ANSWER)
 
 
 class MarkerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
-    """`SFTTrainer` that weighs the block's tokens and logs ``block_loss`` and ``answer_loss``.
+    """`SFTTrainer` that weighs the block's tokens and logs what it learns of blocks, answers and each marker.
+
+    It logs ``block_loss`` and ``answer_loss``, ``loss.NAME`` for each marker (nats a token, its tags included), and
+    ``accuracy.NAME``: the share of examples whose whole value the model would write greedily after the block so far,
+    among those from whose prompt dropout took the marker; a marker in the prompt is only copied. Their number is
+    ``n.NAME``; evaluation adds a 95 % interval (``.low``, ``.high``).
 
     TRL computes the log-probability of every token once; a hook on the model's forward reads them, so that nothing is
     computed twice and TRL's own loss stays in use.
     """
 
-    def __init__(self, *arguments: Any, block_weight: float, sampler: EpochSampler, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(
+        self,
+        *arguments: Any,
+        rows: MarkedRows,
+        held_out: MarkedRows | None,
+        order: EpochOrder,
+        markers: Sequence[str],
+        block_weight: float,
+        **options: Any,
+    ) -> None:
+        # TRL looks at a first row and asks for its own kind of data set; ours renders rows by key
+        stand_in = datasets.Dataset.from_dict({"input_ids": [[0]], "labels": [[0]]})
+        super().__init__(
+            *arguments, train_dataset=stand_in, eval_dataset=None if held_out is None else stand_in, **options
+        )
+        self.train_dataset, self.eval_dataset = rows, held_out
         self._block_weight = block_weight
-        self._sampler = sampler
-        self._parts: torch.Tensor | None = None
-        self._sums: dict[str, dict[int, list[torch.Tensor]]] = {"train": {}, "eval": {}}
+        self._order = order
+        self._tallies = {mode: Tally(markers) for mode in ("train", "eval")}
+        self._batch: dict[str, torch.Tensor] | None = None
         base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
         base.register_forward_hook(self._split_loss)
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
-        return self._sampler
+    def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
+        return self._order
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *arguments: Any, **options: Any) -> Any:
         """Compute TRL's loss, the block's tokens weighted."""
-        self._parts = inputs.pop("parts")
+        self._batch = {name: inputs.pop(name) for name in ("parts", "marks", "examples")}
         try:
             return super().compute_loss(model, inputs, *arguments, **options)
         finally:
-            self._parts = None
+            if "position_ids" in inputs and self.model.training:
+                # TRL counts one line, as if all packs stood behind each other
+                lines, width = inputs["position_ids"].shape
+                self._total_train_tokens += (lines - 1) * width * self.accelerator.num_processes
+            self._batch = None
 
     def _split_loss(self, module: torch.nn.Module, arguments: Any, output: Any) -> None:
         log_probs = getattr(output, "log_probs", None)
-        if self._parts is None or log_probs is None:
+        if self._batch is None or log_probs is None:
             return
-        parts = self._parts[:, 1:].to(log_probs.device)
-        sums = self._sums["train" if module.training else "eval"]
-        for part in (BLOCK, ANSWER):
-            mask = parts == part
-            total = torch.stack([-(log_probs.detach().float() * mask).sum(), mask.sum().float()])
-            sums.setdefault(part, []).append(total)
+        parts, marks, examples = (
+            self._batch[name][:, 1:].to(log_probs.device) for name in ("parts", "marks", "examples")
+        )
+        tally = self._tallies["train" if module.training else "eval"]
+        tally.add(-log_probs.detach().float(), output.is_top1.bool(), parts, marks, examples)
         if self._block_weight != 1.0:
             output.log_probs = torch.where(parts == BLOCK, log_probs * self._block_weight, log_probs)
 
     def log(self, logs: dict[str, float], *arguments: Any, **options: Any) -> None:
-        """Log TRL's figures and the mean loss of a block's and an answer's token."""
+        """Log TRL's figures and ours, over all processes."""
         mode = "train" if self.model.training else "eval"
-        prefix = "" if mode == "train" else "eval_"
-        for part, totals in self._sums[mode].items():
-            loss, tokens = self.accelerator.reduce(torch.stack(totals).sum(0), reduction="sum").tolist()
-            if tokens:
-                logs[f"{prefix}{PART_NAMES[part]}_loss"] = loss / tokens
-        self._sums[mode] = {}
+        figures = self._tallies[mode].figures(self.accelerator, intervals=mode == "eval")
+        logs.update({(f"eval_{name}" if mode == "eval" else name): value for name, value in figures.items()})
         super().log(logs, *arguments, **options)
 
 
-class FollowEpoch(TrainerCallback):
-    """Tells the data and the sampler which epoch begins."""
+@dataclass
+class _Sums:
+    """Sums since the last log, one row for a part or marker."""
 
-    def __init__(self, rows: RenderRows, sampler: EpochSampler) -> None:
-        self._rows = rows
-        self._sampler = sampler
+    parts: torch.Tensor  # (parts, 2): loss, tokens
+    markers: torch.Tensor  # (markers, 2): loss, tokens
+    dropped: torch.Tensor  # (markers, 2): examples whose value is right, examples
 
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-        """Set the epoch before the data loader is started."""
-        # after a resume in the middle of an epoch the state holds a fraction
-        epoch = math.floor((state.epoch or 0.0) + 1e-9)
-        self._rows.epoch = epoch
-        self._sampler.set_epoch(epoch)
+
+class Tally:
+    """Adds up losses and hits of parts and markers.
+
+    Args:
+        markers: in the taxonomy's order.
+    """
+
+    def __init__(self, markers: Sequence[str]) -> None:
+        self._names = tuple(markers)
+        self._sums: _Sums | None = None
+
+    def add(
+        self,
+        losses: torch.Tensor,
+        right: torch.Tensor,
+        parts: torch.Tensor,
+        marks: torch.Tensor,
+        examples: torch.Tensor,
+    ) -> None:
+        """Take in a batch; all tensors are of shape (units, tokens).
+
+        Args:
+            losses: of the tokens.
+            right: whether a token is the likeliest.
+            parts: as in `ttmarkers.records.Encoded`.
+            marks: the same.
+            examples: numbers the examples of the batch.
+        """
+        sums = self._sums = self._sums or self._empty(losses.device)
+        for line, part in enumerate(PARTS):
+            mask = parts == part
+            sums.parts[line] += torch.stack([(losses * mask).sum(), mask.sum().float()])
+        held = marks > 0
+        if not self._names or not bool(held.any()):
+            return
+        code = marks[held] - 1
+        marker, value, dropped = code // 4, (code // 2) % 2 == 1, code % 2 == 1
+        sums.markers[:, 0].index_add_(0, marker, losses[held])
+        sums.markers[:, 1].index_add_(0, marker, torch.ones_like(losses[held]))
+        wanted = value & dropped
+        # one number for an example and a marker: it is wrong if any token of its value is
+        case = examples[held][wanted] * len(self._names) + marker[wanted]
+        size = (int(examples.max()) + 1) * len(self._names)
+        wrong = torch.zeros(size, device=losses.device).index_add_(0, case, (~right[held][wanted]).float())
+        cases = torch.zeros(size, device=losses.device).index_fill_(0, case, 1.0)
+        hits = cases * (wrong == 0)
+        sums.dropped += torch.stack([hits, cases], 1).view(-1, len(self._names), 2).sum(0)
+
+    def figures(self, accelerator: Any, *, intervals: bool) -> dict[str, float]:
+        """Return the means over all processes since the last call, and begin anew."""
+        sums, self._sums = self._sums or self._empty(accelerator.device), None
+        parts, markers, dropped = (
+            accelerator.reduce(table, reduction="sum").tolist() for table in (sums.parts, sums.markers, sums.dropped)
+        )
+        found = {
+            f"{PART_NAMES[part]}_loss": loss / tokens
+            for part, (loss, tokens) in zip(PARTS, parts, strict=True)
+            if tokens
+        }
+        for name, (loss, tokens), (hits, cases) in zip(self._names, markers, dropped, strict=True):
+            if tokens:
+                found[f"loss.{name}"] = loss / tokens
+            if cases:
+                estimate = share(round(hits), round(cases))
+                found |= {f"accuracy.{name}": estimate.value, f"n.{name}": estimate.n}
+                if intervals:
+                    found |= {f"accuracy.{name}.low": estimate.low, f"accuracy.{name}.high": estimate.high}
+        return found
+
+    def _empty(self, device: torch.device) -> _Sums:
+        return _Sums(
+            torch.zeros(len(PARTS), 2, device=device),
+            torch.zeros(len(self._names), 2, device=device),
+            torch.zeros(len(self._names), 2, device=device),
+        )

@@ -1,0 +1,34 @@
+"""Several processes that train together (``accelerate launch``, ``torchrun``): who does what, and who waits."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def is_first() -> bool:
+    """Tell whether this is the first of the processes of a run, or the only one."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def first_then_others(work: Callable[[], None]) -> None:
+    """Do something in the first process; the others wait until it is done.
+
+    If it fails there, the first raises; the others are ended by what launched them.
+    """
+    if is_first():
+        work()
+    wait()
+
+
+def wait() -> None:
+    """Wait until all processes of a run have come here."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return
+    import torch.distributed
+
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()

@@ -1,0 +1,121 @@
+"""The settings of TRL's trainer: its defaults, ours for new models, and the config's keys untouched."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from ttmarkers.errors import ConfigError, did_you_mean
+from ttmarkers.models import is_scratch, scratch_size
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ttmarkers.training import TrainingJob
+
+# TRL's defaults are for large pretrained models; a new model of a few million parameters wants others
+SCRATCH_DEFAULTS: dict[str, Any] = {
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 50,
+    "per_device_train_batch_size": 16,
+    "weight_decay": 0.01,
+    "adam_beta2": 0.98,
+    "gradient_checkpointing": False,
+    "num_train_epochs": 1,
+    "train_sampling_strategy": "group_by_length",
+}
+OURS = ("output_dir", "dataset_kwargs", "remove_unused_columns", "completion_only_loss", "disable_tqdm")
+UNSUPPORTED = ("padding_free", "assistant_only_loss", "eval_packing")
+ORDERS = ("random", "sequential", "group_by_length")
+PATIENCE = 24 * 60 * 60  # seconds that other processes wait for the first to prepare the rows
+
+
+def checkpoints(job: TrainingJob) -> Path:
+    """Return the folder of a run's checkpoints."""
+    return job.output / "checkpoints"
+
+
+def last_checkpoint(job: TrainingJob) -> str | None:
+    """Return the newest whole checkpoint of a job that is resumed."""
+    if not job.resume:
+        return None
+    # the state is written last: a checkpoint without it was cut off
+    whole = [path.parent for path in checkpoints(job).glob("checkpoint-*/trainer_state.json")]
+    return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
+
+
+def make_arguments(job: TrainingJob) -> Any:
+    """Return TRL's `SFTConfig` for a job. It has ``packing`` off: `ttmarkers_plugins.strategies.packing` does it.
+
+    Raises:
+        ConfigError: for a key that does not exist, is set by us, or does not fit.
+    """
+    import torch
+    from trl import SFTConfig
+
+    given = job.config.train.engine_keys
+    _check_keys(job, {field.name for field in dataclasses.fields(SFTConfig)})
+    # YAML reads the word no as false
+    given = {key: "no" if value is False and key.endswith("_strategy") else value for key, value in given.items()}
+    cuda = torch.cuda.is_available()
+    defaults: dict[str, Any] = {
+        "seed": job.config.seed,
+        "bf16": cuda and torch.cuda.is_bf16_supported(),
+        "report_to": "none",
+        "save_total_limit": 1,
+        "dataloader_pin_memory": cuda,
+        "ddp_timeout": PATIENCE,
+        **(
+            {**SCRATCH_DEFAULTS, "learning_rate": scratch_size(job.model).learning_rate}
+            if is_scratch(job.model)
+            else {}
+        ),
+    }
+    fixed = {
+        "output_dir": str(checkpoints(job)),
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "remove_unused_columns": False,
+        "disable_tqdm": True,
+        "packing": False,
+    }
+    try:
+        with warnings.catch_warnings():
+            # transformers renames its keys over two releases; TRL still sets the old ones itself
+            warnings.simplefilter("ignore", FutureWarning)
+            made = SFTConfig(**{**defaults, **given, **fixed})
+    except (TypeError, ValueError, ImportError) as error:
+        raise not_taken(error) from error
+    if job.config.train.block_weight != 1 and (made.label_smoothing_factor or made.loss_type == "dft"):
+        raise ConfigError(
+            "train.block_weight needs the plain loss: leave out train.label_smoothing_factor and train.loss_type"
+        )
+    if made.eval_strategy != "no" and not job.config.train.held_out:
+        raise ConfigError("train.eval_strategy needs rows: set train.held_out to a share of the rows, or to files")
+    return made
+
+
+def not_taken(error: Exception) -> ConfigError:
+    """Return what to say of settings that TRL refuses."""
+    return ConfigError(f"train: TRL does not take these keys: {' '.join(str(error).split())}")
+
+
+def _check_keys(job: TrainingJob, known: set[str]) -> None:
+    given = job.config.train.engine_keys
+    for key in given:
+        if key not in known:
+            ours = set(type(job.config.train).model_fields)
+            raise ConfigError(
+                f"train.{key} is a key neither of ttmarkers nor of TRL's SFTConfig: {did_you_mean(key, known | ours)}"
+            )
+        if key in OURS:
+            raise ConfigError(f"train.{key} is set by ttmarkers: leave it out")
+        if key in UNSUPPORTED and given[key]:
+            raise ConfigError(f"train.{key} is not supported: leave it out")
+    order = given.get("train_sampling_strategy", ORDERS[0])
+    if order not in ORDERS:
+        raise ConfigError(f"train.train_sampling_strategy = {order} is not supported: use {', '.join(ORDERS)}")
+    if given.get("packing") and given.get("packing_strategy", "bfd") != "bfd":
+        raise ConfigError(
+            f"train.packing_strategy = {given['packing_strategy']} cuts examples: use bfd, which keeps them whole"
+        )
