@@ -14,6 +14,11 @@ def is_first() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def processes() -> int:
+    """Return how many processes were launched for a run."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def first_then_others(work: Callable[[], None]) -> None:
     """Do something in the first process; the others wait until it is done.
 
@@ -26,7 +31,7 @@ def first_then_others(work: Callable[[], None]) -> None:
 
 def wait() -> None:
     """Wait until all processes of a run have come here."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if processes() == 1:
         return
     import torch.distributed
 

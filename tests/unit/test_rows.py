@@ -125,6 +125,15 @@ def test_rows_depend_on_their_key_alone(rows: RowSet, renderer: Renderer, encode
         data[11]
 
 
+def test_rows_are_filled_up_to_come_out_even(rows: RowSet, renderer: Renderer, encoder: Encoder) -> None:
+    """Units that are added for the sake of several processes carry no label and no mark."""
+    data, filled = MarkedRows(rows, renderer, encoder), MarkedRows(rows, renderer, encoder, multiple=8)
+    assert (len(data), len(filled)) == (11, 16)
+    assert [filled[unit] for unit in range(11)] == [data[unit] for unit in range(11)]
+    added = filled.__getitems__(range(11, 16))
+    assert not any(part for unit in added for part in (*unit["parts"], *unit["marks"]))
+
+
 def test_packs_hold_their_rows(rows: RowSet, renderer: Renderer, encoder: Encoder) -> None:
     """A pack is its rows behind each other, token by token."""
     alone = MarkedRows(rows, renderer, encoder)

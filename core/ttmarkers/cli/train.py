@@ -42,6 +42,7 @@ def train(
         raise ConfigError("no model is named: give --model, such as scratch:tiny, or train.model in the config")
 
     from ttmarkers.models import is_scratch, scratch_size
+    from ttmarkers.processes import is_first
     from ttmarkers.training import TrainingJob
     from ttmarkers.training import train as run
 
@@ -49,10 +50,13 @@ def train(
         scratch_size(config.train.model)  # a misspelt name is told before anything is read
     job = TrainingJob(marked, config.train.model, output, config, context.plugins, resume, note)
     try:
-        click.echo(run(job))
+        folder = run(job)
     except KeyboardInterrupt:
         note(f"checkpoints are kept in {output}: go on with --resume")
         raise
+    if not is_first():
+        return
+    click.echo(folder)
     if push_to:
         from ttmarkers.hub import push
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ttmarkers.errors import ConfigError, did_you_mean
 from ttmarkers.models import is_scratch, scratch_size
+from ttmarkers.processes import processes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +67,9 @@ def make_arguments(job: TrainingJob) -> Any:
         "save_total_limit": 1,
         "dataloader_pin_memory": cuda,
         "ddp_timeout": PATIENCE,
+        "ddp_find_unused_parameters": False,
+        # without it processes on a machine that has no accelerator do not find each other
+        "use_cpu": processes() > 1 and not torch.accelerator.is_available(),
         **(
             {**SCRATCH_DEFAULTS, "learning_rate": scratch_size(job.model).learning_rate}
             if is_scratch(job.model)
@@ -86,6 +90,11 @@ def make_arguments(job: TrainingJob) -> Any:
             made = SFTConfig(**{**defaults, **given, **fixed})
     except (TypeError, ValueError, ImportError) as error:
         raise not_taken(error) from error
+    if made.world_size != processes():
+        raise ConfigError(
+            f"{processes()} processes were launched and do not find each other: launch them with accelerate launch or "
+            "torchrun, and set train.use_cpu=true if they have no accelerator"
+        )
     if job.config.train.block_weight != 1 and (made.label_smoothing_factor or made.loss_type == "dft"):
         raise ConfigError(
             "train.block_weight needs the plain loss: leave out train.label_smoothing_factor and train.loss_type"

@@ -7,6 +7,7 @@ looks like depends on its key alone, whichever process prepares it and however o
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -99,10 +100,18 @@ class MarkedRows(torch.utils.data.Dataset[dict[str, Any]]):
         renderer: what the model sees.
         encoder: its tokenizer.
         packs: the places in ``rows`` that are read as one unit; by default each row is one.
+        multiple: units without loss are added behind the others up to a multiple of this, so that several processes
+            that share the rows need not count some of them twice to come out even.
     """
 
     def __init__(
-        self, rows: RowSet, renderer: Renderer, encoder: Encoder, packs: Sequence[Sequence[int]] | None = None
+        self,
+        rows: RowSet,
+        renderer: Renderer,
+        encoder: Encoder,
+        packs: Sequence[Sequence[int]] | None = None,
+        *,
+        multiple: int = 1,
     ) -> None:
         import datasets
 
@@ -111,9 +120,11 @@ class MarkedRows(torch.utils.data.Dataset[dict[str, Any]]):
         self._renderer = renderer
         self._encoder = encoder
         self._packs = packs
+        self._real = len(self._numbers if packs is None else packs)
+        self._size = math.ceil(self._real / multiple) * multiple
 
     def __len__(self) -> int:
-        return len(self._numbers if self._packs is None else self._packs)
+        return self._size
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[unit] for unit in range(len(self)))
@@ -136,6 +147,9 @@ class MarkedRows(torch.utils.data.Dataset[dict[str, Any]]):
         units = []
         for unit, _, _ in full:
             members = [next(encoded) for _ in self._rows_of(unit)]
+            if unit >= self._real:
+                silent = [PROMPT] * len(members[0].input_ids)
+                members = [replace(members[0], parts=silent, marks=[0] * len(silent))]
             units.append(
                 {
                     "input_ids": [token for each in members for token in each.input_ids],
@@ -149,6 +163,8 @@ class MarkedRows(torch.utils.data.Dataset[dict[str, Any]]):
     def _rows_of(self, unit: int) -> Sequence[int]:
         if not 0 <= unit < len(self):
             raise IndexError(f"there is no unit {unit}")
+        if unit >= self._real:
+            return (0,)
         return (unit,) if self._packs is None else self._packs[unit]
 
 

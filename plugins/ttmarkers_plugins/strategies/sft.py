@@ -31,6 +31,8 @@ class Sft:
 
     def train(self, job: TrainingJob) -> Path:
         """Train and save: the model, its tokenizer, ``log.json``, ``run.json``, the card, and last ``markers.json``."""
+        from transformers.utils import logging
+
         if job.resume and (job.output / "markers.json").exists():
             job.say(f"{job.output} is finished already")
             return job.output
@@ -49,6 +51,7 @@ class Sft:
                 job.say(line)
         trainer = self._trainer(job, prepared, arguments, model, encoder, adapter)
         _keep_freed_memory()
+        logging.disable_progress_bar()  # each checkpoint would draw one
         with warnings.catch_warnings():
             # torch's own notes on pinned memory and the like are no news to the user
             warnings.simplefilter("ignore")
@@ -98,7 +101,10 @@ class Sft:
                 full = prepared.rows.lengths.sum() / (len(packs) * prepared.max_length)
                 job.say(f"{len(prepared.rows)} examples are packed into {len(packs)} of {prepared.max_length} tokens, "
                         f"{full:.1%} full; none sees another's tokens")  # fmt: skip
-        held_out = MarkedRows(prepared.held_out, renderer, encoder) if prepared.held_out else None
+        held_out = None
+        if prepared.held_out:
+            evened = arguments.per_device_eval_batch_size * arguments.world_size
+            held_out = MarkedRows(prepared.held_out, renderer, encoder, multiple=evened)
         at_once = arguments.per_device_train_batch_size * arguments.world_size
         steps = arguments.max_steps * at_once * arguments.gradient_accumulation_steps
         total = steps if arguments.max_steps > 0 else arguments.num_train_epochs * len(lengths)
@@ -127,11 +133,11 @@ class Sft:
     def _save(
         self, job: TrainingJob, prepared: Prepared, trainer: Any, model: PreTrainedModel, encoder: Encoder
     ) -> None:
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        # gathered from all processes where each holds a part
+        # gathered from all processes where each holds a part; what is tied is written once, as by one process
         weights = trainer.accelerator.get_state_dict(trainer.model) if trainer.args.world_size > 1 else None
+        for name in getattr(model, "all_tied_weights_keys", None) or ():
+            if weights is not None:
+                weights.pop(name, None)
         if is_first():
             if model.generation_config is not None:
                 model.generation_config.eos_token_id = list(encoder.end_ids)  # what ends an answer ends it everywhere

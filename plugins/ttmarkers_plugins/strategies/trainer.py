@@ -85,8 +85,10 @@ class MarkerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
     def log(self, logs: dict[str, float], *arguments: Any, **options: Any) -> None:
         """Log TRL's figures and ours, over all processes."""
         mode = "train" if self.model.training else "eval"
-        figures = self._tallies[mode].figures(self.accelerator, intervals=mode == "eval")
+        loss, figures = self._tallies[mode].figures(self.accelerator, intervals=mode == "eval")
         logs.update({(f"eval_{name}" if mode == "eval" else name): value for name, value in figures.items()})
+        if mode == "eval":
+            logs["eval_loss"] = loss  # the engine's is a mean of batches' means, whatever number of tokens they have
         super().log(logs, *arguments, **options)
 
 
@@ -147,8 +149,8 @@ class Tally:
         hits = cases * (wrong == 0)
         sums.dropped += torch.stack([hits, cases], 1).view(-1, len(self._names), 2).sum(0)
 
-    def figures(self, accelerator: Any, *, intervals: bool) -> dict[str, float]:
-        """Return the means over all processes since the last call, and begin anew."""
+    def figures(self, accelerator: Any, *, intervals: bool) -> tuple[float, dict[str, float]]:
+        """Return the mean loss and the other means, over all processes since the last call, and begin anew."""
         sums, self._sums = self._sums or self._empty(accelerator.device), None
         parts, markers, dropped = (
             accelerator.reduce(table, reduction="sum").tolist() for table in (sums.parts, sums.markers, sums.dropped)
@@ -166,7 +168,8 @@ class Tally:
                 found |= {f"accuracy.{name}": estimate.value, f"n.{name}": estimate.n}
                 if intervals:
                     found |= {f"accuracy.{name}.low": estimate.low, f"accuracy.{name}.high": estimate.high}
-        return found
+        total, tokens = (sum(column) for column in zip(*parts, strict=True))
+        return total / max(tokens, 1), found
 
     def _empty(self, device: torch.device) -> _Sums:
         return _Sums(
