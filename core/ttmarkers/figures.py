@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, told apart by colour-blind readers; shapes tell them apart in print
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SHAPES = ("o", "s", "D", "^", "v", "P")
+PARTS = {"answer_loss": "-", "block_loss": "--"}  # what a log calls the losses -> how they are drawn
+MARKER = "loss."
 INK = "#010203"  # stands for the page's text colour
 
 
@@ -128,32 +130,60 @@ def loss_plot(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 
 
 def loss_image(log: Sequence[Mapping[str, Any]]) -> bytes:
-    """Return the losses of one run, as its ``log.json`` holds them, as a PNG on white."""
+    """Return the losses of one run as a PNG on white: block and answer above, each marker's below.
+
+    Args:
+        log: as ``log.json`` holds it; figures of held-out rows are drawn with dots.
+    """
+    markers = list(dict.fromkeys(key.removeprefix(MARKER) for entry in log for key in entry if key.startswith(MARKER)))
+    figure, axes = _canvas(7.2, 6.4 if markers else 3.0, 2 if markers else 1)
+    above = axes[0] if markers else axes
+    for place, (key, style) in enumerate(PARTS.items()):
+        _draw(above, log, key, key.removesuffix("_loss"), COLOURS[place], style)
+    _finish(above)
+    if markers:
+        for place, marker in enumerate(markers):
+            style = ("-", "--", ":")[place // len(COLOURS) % 3]
+            _draw(axes[1], log, MARKER + marker, marker, COLOURS[place % len(COLOURS)], style)
+        _finish(axes[1])
     stream = io.BytesIO()
-    figure = _losses({"": log})
     figure.savefig(stream, format="png", dpi=120, facecolor="white", metadata={"Software": None})
     return stream.getvalue()
 
 
 def _losses(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Any:
     figure, axes = _canvas(7.2, 3.0)
-    styles = {"answer_loss": "-", "block_loss": "--"}
     for index, (name, log) in enumerate(logs.items()):
-        for key, style in styles.items():
-            points = [(entry["step"], entry[key]) for entry in log if key in entry]
-            if points:
-                label = ", ".join(filter(None, (name, key.removesuffix("_loss"))))
-                axes.plot(*zip(*points, strict=True), style, color=COLOURS[index], linewidth=1.4, label=label)
+        for key, style in PARTS.items():
+            label = ", ".join(filter(None, (name, key.removesuffix("_loss"))))
+            _draw(axes, log, key, label, COLOURS[index], style)
+    _finish(axes)
+    return figure
+
+
+def _draw(axes: Any, log: Sequence[Mapping[str, Any]], key: str, label: str, colour: str, style: str) -> None:
+    """Draw a figure by step: a line for training, dots for held-out rows."""
+    points = [(entry["step"], entry[key]) for entry in log if key in entry]
+    if points:
+        axes.plot(*zip(*points, strict=True), style, color=colour, linewidth=1.4, label=label)
+    held_out = [(entry["step"], entry[f"eval_{key}"]) for entry in log if f"eval_{key}" in entry]
+    if held_out:
+        axes.plot(*zip(*held_out, strict=True), "o", color=colour, markersize=4)
+
+
+def _finish(axes: Any) -> None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("step")
     axes.set_ylabel("loss, nats a token")
     axes.grid(color=INK, alpha=0.15, linewidth=0.6)
     if axes.lines:
-        axes.legend(frameon=False, labelcolor=INK)
-    return figure
+        axes.legend(frameon=False, labelcolor=INK, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.02))
+    if any(line.get_linestyle() == "None" for line in axes.lines):
+        axes.set_title("dots: held-out rows", fontsize=8, color=INK, loc="right")
 
 
-def _canvas(width: float, height: float) -> tuple[Any, Any]:
+def _canvas(width: float, height: float, panels: int = 1) -> tuple[Any, Any]:
+    """Return a figure and its axes, an array of them if there are several panels."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -161,15 +191,16 @@ def _canvas(width: float, height: float) -> tuple[Any, Any]:
     # a fixed salt makes the same plot the same bytes
     matplotlib.rcParams["svg.hashsalt"] = "ttmarkers"
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    axes.set_facecolor("none")
-    axes.tick_params(colors=INK, labelsize=9)
-    axes.xaxis.label.set_color(INK)
-    axes.yaxis.label.set_color(INK)
-    for side, spine in axes.spines.items():
-        spine.set_color(INK)
-        spine.set_visible(side in ("left", "bottom"))
-    return figure, axes
+    made = figure.subplots(panels)
+    for axes in made if panels > 1 else (made,):
+        axes.set_facecolor("none")
+        axes.tick_params(colors=INK, labelsize=9)
+        axes.xaxis.label.set_color(INK)
+        axes.yaxis.label.set_color(INK)
+        for side, spine in axes.spines.items():
+            spine.set_color(INK)
+            spine.set_visible(side in ("left", "bottom"))
+    return figure, made
 
 
 def _svg(figure: Any) -> str:

@@ -13,6 +13,7 @@ from ttmarkers.components import read_data
 from ttmarkers.figures import loss_image
 from ttmarkers.manifest import atomic
 from ttmarkers.models import is_scratch
+from ttmarkers.statistics import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,13 +37,14 @@ def write_card(job: TrainingJob, checkpoint: Checkpoint, log: Sequence[Mapping[s
     steps = [entry for entry in log if "loss" in entry]
     if steps:
         with atomic(job.output / PLOT) as stream:
-            stream.write(loss_image(steps))
+            stream.write(loss_image(log))
     last = steps[-1] if steps else {}
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     text = environment.from_string(read_data(TEMPLATE)).render(
         base=None if is_scratch(job.model) else job.model,
         checkpoint=checkpoint,
         markers=[_marker(checkpoint, kind.name, kind.kind) for kind in checkpoint.taxonomy],
+        accuracies=_accuracies(checkpoint, log),
         losses={name: round(float(last[name]), 4) for name in SHOWN if name in last},
         steps=last.get("step", 0),
         plot=PLOT if steps else None,
@@ -61,6 +63,18 @@ def _marker(checkpoint: Checkpoint, name: str, kind: str) -> dict[str, Any]:
         return {"name": name, "kind": kind, "rows": sum(counts.values()), "said": said}
     said = f"{counts['min']:g} to {counts['max']:g}, median {counts['median']:g}" if counts else ""
     return {"name": name, "kind": kind, "rows": counts.get("n", 0), "said": said}
+
+
+def _accuracies(checkpoint: Checkpoint, log: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return how often held-out markers that were not in the prompt were predicted, at the last evaluation."""
+    last = next((entry for entry in reversed(log) if "eval_loss" in entry), {})
+    found = []
+    for kind in checkpoint.taxonomy:
+        key = f"eval_accuracy.{kind.name}"
+        if key in last:
+            estimate = Estimate(last[key], last[f"{key}.low"], last[f"{key}.high"], last[f"eval_n.{kind.name}"])
+            found.append({"name": kind.name, "n": str(estimate.n), "accuracy": estimate.text()})
+    return found
 
 
 def _example(checkpoint: Checkpoint) -> str:

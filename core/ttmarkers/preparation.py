@@ -143,7 +143,7 @@ def _prepare(job: TrainingJob, max_length: int | None) -> Prepared:
     taxonomy = _used(job, full, counts)
     template = load_template(template_source, taxonomy)
     tokenizer = _tokenizer(job, template, job.work / "rows.arrow")
-    checker = _Checker(job, full, template, tokenizer, max_length)
+    checker = RowChecker(job, full, template, tokenizer, max_length)
     files = job.config.train.held_out if isinstance(job.config.train.held_out, list) else []
     share = job.config.train.held_out if isinstance(job.config.train.held_out, float) else 0.0
     rows, held_out, tokens, counts = checker.check(job.work / "rows.arrow", share)
@@ -203,7 +203,7 @@ def _tokenizer(job: TrainingJob, template: Template, path: Path) -> PreTrainedTo
     return make_tokenizer(texts, scratch_size(job.model).vocabulary)
 
 
-class _Checker:
+class RowChecker:
     """Renders and encodes every row once, with all its markers: the prefix check, and the greatest length."""
 
     def __init__(
