@@ -85,6 +85,9 @@ class MarkerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
     def log(self, logs: dict[str, float], *arguments: Any, **options: Any) -> None:
         """Log TRL's figures and ours, over all processes."""
         mode = "train" if self.model.training else "eval"
+        if mode == "eval" and "eval_loss" not in logs:  # the run's last words, when an evaluation came just before
+            super().log(logs, *arguments, **options)
+            return
         loss, figures = self._tallies[mode].figures(self.accelerator, intervals=mode == "eval")
         logs.update({(f"eval_{name}" if mode == "eval" else name): value for name, value in figures.items()})
         if mode == "eval":
