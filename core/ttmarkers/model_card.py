@@ -67,7 +67,7 @@ def _marker(checkpoint: Checkpoint, name: str, kind: str) -> dict[str, Any]:
 
 def _accuracies(checkpoint: Checkpoint, log: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Return how often held-out markers that were not in the prompt were predicted, at the last evaluation."""
-    last = next((entry for entry in reversed(log) if "eval_loss" in entry), {})
+    last: Mapping[str, Any] = next((entry for entry in reversed(log) if "eval_loss" in entry), {})
     found = []
     for kind in checkpoint.taxonomy:
         key = f"eval_accuracy.{kind.name}"

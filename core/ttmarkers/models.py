@@ -158,13 +158,14 @@ def load_model(name: str, **options: Any) -> PreTrainedModel:
     Raises:
         ConfigError: if it cannot be loaded.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(name, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ConfigError(f"model {name!r} cannot be loaded: {_first_line(error)}") from error
     return model
 

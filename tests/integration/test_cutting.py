@@ -1,4 +1,4 @@
-"""Over-long rows that are cut: no token over the limit, no block cut, and no marker that is not true of what is left."""
+"""Over-long rows that are cut: none over the limit, no block cut, and no marker that is not true of what is left."""
 
 from __future__ import annotations
 

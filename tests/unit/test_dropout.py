@@ -181,3 +181,36 @@ def test_rates_that_cannot_be() -> None:
     for wrong in ({"rates": {"lang": 1.5}}, {"tail": -0.1}, {"mode": "exact", "rates": {"lang": 0.2}}):
         with pytest.raises(ConfigError, match="dropout"):
             Dropout(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [
+        ((), {0.0: 1.0, 0.99: 1.0}),
+        (((0.9, 1.0), (0.9, 0.0)), {0.0: 1.0, 0.89: 1.0, 0.9: 0.0, 0.99: 0.0}),
+        (((0.2, 1.0), (0.6, 0.5)), {0.0: 1.0, 0.2: 1.0, 0.4: 0.75, 0.6: 0.5, 0.9: 0.5}),
+        (((0.5, 0.0), (1.0, 1.0)), {0.0: 0.0, 0.5: 0.0, 0.75: 0.5}),
+    ],
+)
+def test_factor_of_a_schedule(schedule: tuple[tuple[float, float], ...], factors: dict[float, float]) -> None:
+    """A factor is linear between points, level outside them, and steps where two points share a place."""
+    drop = Dropout(schedule=schedule)
+    assert {place: drop.factor(place) for place in factors} == pytest.approx(factors)
+
+
+def test_schedule_thins_out() -> None:
+    """A lower factor takes whole blocks out of more prompts, and leaves the others as they were."""
+    plain = Dropout(dataset=0.2, sample=0.5)
+    thin = Dropout(dataset=0.2, sample=0.5, schedule=((0.0, 1.0), (1.0, 0.0)))
+    for place in (0.0, 0.25, 0.5, 0.75):
+        pairs = [(plain.kept(NAMES, name, 0), thin.kept(NAMES, name, 0, place=place)) for name in IDS]
+        assert all(thinned in ((), whole) for whole, thinned in pairs)
+        gone = sum(bool(whole) and not thinned for whole, thinned in pairs) / sum(bool(whole) for whole, _ in pairs)
+        assert gone == pytest.approx(place, abs=0.02)
+
+
+@pytest.mark.parametrize("schedule", [((0.5, 2.0),), ((0.9, 1.0), (0.1, 0.0)), ((-0.1, 1.0),)])
+def test_wrong_schedules(schedule: tuple[tuple[float, float], ...]) -> None:
+    """Points out of range or order are refused."""
+    with pytest.raises(ConfigError, match=r"dropout.schedule: give points \[place, factor\] between 0 and 1"):
+        Dropout(schedule=schedule)
