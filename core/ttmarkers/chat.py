@@ -51,10 +51,9 @@ class ChatForm:
         if at < 0:
             raise ConfigError("the model's chat template does not write an answer as it is: use one that does")
         before, after = told[:at], told[at + len(ANSWER) :]
-        self._added, self._cut = self._border(asked, before)
-        self.lead = ""
-        if self._added and not self._added.strip() and "\n" not in self._added:
-            self.lead, self._added = self._added, ""  # a space belongs to the first token of the answer
+        added, self._cut = self._border(asked, before)
+        self._added = added.rstrip(" ")
+        self.lead = added[len(self._added) :]  # a space belongs to the first token of the answer
         self.suffix = self._ending(after)
 
     def prompt(self, turns: Sequence[Message]) -> str:
@@ -69,7 +68,7 @@ class ChatForm:
                 "the chat template changes the text of the last turn, so a block in it could not be read: "
                 "use a template that writes turns as they are"
             )
-        return text[: len(text) - len(self._cut)] + self._added
+        return text.removesuffix(self._cut) + self._added
 
     def _border(self, asked: str, before: str) -> tuple[str, str]:
         """Return what is added to a prompt, and what is cut off it, to make it what stands before an answer."""
@@ -121,7 +120,8 @@ class ChatForm:
 
 def _folded(turns: Sequence[Message]) -> Sequence[Message]:
     """Put a system turn at the head of the first user turn, for templates that have none."""
-    if len(turns) < 2 or turns[0].role != "system":
+    place = next((number for number, turn in enumerate(turns) if turn.role == "user"), 0)
+    if turns[0].role != "system" or not place:
         return turns
-    first = turns[1]
-    return [Message(first.role, f"{turns[0].content}\n\n{first.content}"), *turns[2:]]
+    first = Message("user", f"{turns[0].content}\n\n{turns[place].content}")
+    return [*turns[1:place], first, *turns[place + 1 :]]

@@ -14,21 +14,23 @@ break::
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
-from itertools import accumulate
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 
 from ttmarkers.chat import ChatForm
 from ttmarkers.errors import ConfigError, DataError
-from ttmarkers.records import ANSWER, BLOCK, PROMPT, Encoded, mark
-from ttmarkers.token_sizes import token_sizes
+from ttmarkers.records import ANSWER, BLOCK, PROMPT, Encoded, Message, mark
+from ttmarkers.token_texts import token_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase
 
-    from ttmarkers.records import Message, RenderedPair
+    from ttmarkers.records import RenderedPair
 
 TURN_END = "\n"
 
@@ -55,10 +57,16 @@ class Encoder:
             )
         self._chat = ChatForm(tokenizer) if tokenizer.chat_template else None
 
-    @property
+    @cached_property
     def lead(self) -> str:
-        """White space that the model writes before a block or an answer, as its chat template does."""
-        return self._chat.lead if self._chat else ""
+        """White space that the model writes before a block or an answer: its chat template's and its tokenizer's own.
+
+        Some tokenizers put a space before what follows a special token, and the model learns to write it.
+        """
+        prompt = self.prompt_text([Message("user", "a")])
+        asked, told = (str(self.tokenizer.decode(ids)) for ids in self._ids([prompt, prompt + self._lead + "a"]))
+        written = told.removeprefix(asked).removesuffix("a")
+        return self._lead if written.strip() else written
 
     @cached_property
     def end_ids(self) -> tuple[int, ...]:
@@ -85,7 +93,7 @@ class Encoder:
             DataError: for the first pair whose prompt is no prefix, with the tokens that differ.
         """
         starts = [self._start_text(pair) for pair in pairs]
-        ends = [self.lead + pair.completion + self._suffix for pair in pairs]
+        ends = [self._lead + pair.completion + self._suffix for pair in pairs]
         prompts = self._ids(starts)
         wholes = self._ids([start + end for start, end in zip(starts, ends, strict=True)])
         return [self._encoded(*each) for each in zip(pairs, starts, ends, prompts, wholes, strict=True)]
@@ -98,6 +106,10 @@ class Encoder:
             return []
         ids = self.tokenizer("a").input_ids
         return [bos] if ids and ids[0] == bos else []
+
+    @property
+    def _lead(self) -> str:
+        return self._chat.lead if self._chat else ""
 
     @cached_property
     def _suffix(self) -> str:
@@ -121,34 +133,57 @@ class Encoder:
         if whole[:count] != prompt:
             raise DataError(self._mismatch(pair, prompt, whole))
         target = whole[count:]
-        head = len(self.lead) + len(pair.block) if pair.block else 0
-        places = self._places(start, end, head, target) if head else []
-        block = next((number for number, place in enumerate(places) if place >= head), len(places))
+        extents = self._extents(pair, start, end, target) if pair.block else []
+        block = len(extents)
+        if self._unknown is not None and self._unknown in (seen := [*prompt[-1:], *target[:block]]):
+            raise DataError(self._unwritable(pair, seen, seen.index(self._unknown)))
         first = [] if self._chat else self._start
         last = [] if self._chat else [int(self.tokenizer.eos_token_id)]
         before = len(first) + count
         rest = len(target) - block + len(last)
-        marks = _marks(pair, [place - len(self.lead) for place in places], block) if pair.spans else [0] * block
         return Encoded(
             pair.id,
             [*first, *whole, *last],
             [PROMPT] * before + [BLOCK] * block + [ANSWER] * rest,
-            [0] * before + marks + [0] * rest,
+            [0] * before + _marks(pair, extents) + [0] * rest,
         )
 
-    def _places(self, start: str, end: str, head: int, target: list[int]) -> list[int]:
-        """Return where in ``end`` the target's tokens begin, in characters; right for tokens that begin in its head."""
-        sizes = self._sizes
-        if sizes is not None and end[:head].isascii():
-            lengths = [sizes[token] for token in target]
-            if sum(lengths) == len(end.encode()):
-                return list(accumulate(lengths, initial=0))[:-1]
-        found = self.tokenizer.backend_tokenizer.encode_batch([start + end], add_special_tokens=False)[0]
-        return [left - len(start) for left, _ in found.offsets[len(found.ids) - len(target) :]]
+    def _extents(self, pair: RenderedPair, start: str, end: str, target: list[int]) -> list[tuple[int, int]]:
+        """Return where in the block its tokens begin and end, in characters; they are the first ones of the target.
+
+        A token that holds the block's end and the answer's beginning is the block's.
+        """
+        lead, texts = self._lead, self._texts
+        if texts is not None and (lead + pair.block).isascii():
+            borders = [-len(lead)]
+            for token in target:
+                if borders[-1] >= len(pair.block):
+                    break
+                borders.append(borders[-1] + len(texts[token]))
+            written = b"".join([texts[token] for token in target[: len(borders) - 1]])
+            if written.startswith((lead + pair.block).encode()):
+                return list(pairwise(borders))
+        found = self._whole_offsets.encode(start + end, add_special_tokens=False)
+        zero = len(start) + len(lead)
+        extents = [(left - zero, right - zero) for left, right in found.offsets[len(found.ids) - len(target) :]]
+        return list(takewhile(lambda extent: extent[0] < len(pair.block), extents))
 
     @cached_property
-    def _sizes(self) -> list[int] | None:
-        return token_sizes(self.tokenizer)
+    def _texts(self) -> list[bytes] | None:
+        return token_texts(self.tokenizer)
+
+    @cached_property
+    def _whole_offsets(self) -> Tokenizer:
+        """The tokenizer's core without its last step, which may cut white space off the offsets."""
+        core: Tokenizer = copy.deepcopy(self.tokenizer.backend_tokenizer)
+        core.post_processor = None
+        return core
+
+    @cached_property
+    def _unknown(self) -> int | None:
+        """The token that stands for any text that the vocabulary lacks, if there is one."""
+        unknown = self.tokenizer.unk_token_id
+        return None if unknown in (self.tokenizer.eos_token_id, self.tokenizer.bos_token_id) else unknown
 
     def _mismatch(self, pair: RenderedPair, prompt: list[int], whole: list[int]) -> str:
         same = 0
@@ -162,17 +197,24 @@ class Encoder:
             "template whose prompt ends at a token border"
         )
 
+    def _unwritable(self, pair: RenderedPair, ids: list[int], place: int) -> str:
+        tokens = self.tokenizer.convert_ids_to_tokens(ids[max(0, place - 2) : place + 3])
+        return (
+            f"example {pair.id}: the tokenizer cannot write its block or the end of its prompt (tokens {tokens}): "
+            "use a block template of signs that the tokenizer knows"
+        )
 
-def _marks(pair: RenderedPair, places: Sequence[int], block: int) -> list[int]:
-    """Return the mark of each of a block's tokens, which begin at ``places``."""
-    marks = [0] * block
+
+def _marks(pair: RenderedPair, extents: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the mark of each of a block's tokens, which stand at ``extents``."""
+    marks = [0] * len(extents)
     token = 0
     for name, span in pair.spans:
         dropped = name in pair.dropped
-        while token < block and places[token] < span.end:
-            end = places[token + 1] if token + 1 < len(places) else span.end
-            if end > span.start:
-                value = end > span.value and places[token] < span.value_end
+        while token < len(extents) and extents[token][0] < span.end:
+            left, right = extents[token]
+            if right > span.start:
+                value = right > span.value and left < span.value_end
                 marks[token] = mark(span.index, value=value, dropped=dropped)
             token += 1
     return marks

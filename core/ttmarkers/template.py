@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ttmarkers.codecs import Codec, JsonCodec, TextCodec
 from ttmarkers.errors import ConfigError, DataError
@@ -87,7 +87,7 @@ class Template:
             raise ConfigError(f"template {name!r}: nothing stands between a value and the next marker: set a joiner")
         self._codec = self._make_codec(macros.text("codec") or "text")
         self._places = {name: place for place, name in enumerate(taxonomy.names)}
-        self._seen: dict[tuple[Any, ...], str] = {}
+        self._seen: dict[tuple[str, str], str] = {}
         self._patterns = {
             kind.name: re.compile(
                 re.escape(self._frames[kind.name].prefix)
@@ -135,7 +135,7 @@ class Template:
         pieces = []
         for name, value in markers.items():
             further = tuple(others.get(name, ())) if others else ()
-            key = (name, type(value), value, further)
+            key = (name, repr((value, further)))  # 0.0, -0.0, 0 and False are equal, and written otherwise
             piece = self._seen.get(key)
             if piece is None:
                 if len(self._seen) >= SEEN:

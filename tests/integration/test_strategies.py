@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
@@ -111,3 +112,19 @@ def test_card(sft: Path, baseline: Path) -> None:
     plain = (baseline / "README.md").read_text(encoding="utf-8")
     assert "# A model trained with no markers" in plain
     assert "## Markers" not in plain
+
+
+def test_trackers(marked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is logged goes to a tracker as well, under the names of the log; standard output holds the folder alone."""
+    event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "events"))
+    train(marked, tmp_path / "model", "--set", "train.report_to=tensorboard")
+    (path,) = (tmp_path / "events").rglob("*tfevents*")
+    data, place, tags = path.read_bytes(), 0, set()
+    while place < len(data):  # length, checksum, event, checksum
+        (size,) = struct.unpack("<Q", data[place : place + 8])
+        event = event_pb2.Event()
+        event.ParseFromString(data[place + 12 : place + 12 + size])
+        tags |= {value.tag for value in event.summary.value}
+        place += size + 16
+    assert {"train/block_loss", "train/answer_loss", "train/loss.lang", "train/accuracy.lang"} <= tags

@@ -51,7 +51,7 @@ HOUSE = (
     "template",
     "rendering",
     "chat",
-    "token_sizes",
+    "token_texts",
     "encoding",
     "models",
     "checkpoint",

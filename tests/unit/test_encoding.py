@@ -137,23 +137,6 @@ def test_mask_token_by_token(
         assert encoder.encode_prompts([pair.prompt])[0] == encoded.input_ids[: encoded.parts.count(PROMPT)]
 
 
-def test_mask_with_a_chat_template(
-    plugins: Plugins, taxonomy: Taxonomy, chat_tokenizer: PreTrainedTokenizerBase
-) -> None:
-    """With a chat template the answer ends as the template ends a turn, and the prompt is what a model is asked."""
-    renderer, encoder = _renderer(plugins, taxonomy), Encoder(chat_tokenizer)
-    for example in EXAMPLES:
-        pair = renderer.render(example)
-        (encoded,) = encoder.encode([pair])
-        block = [i for i, p in zip(encoded.input_ids, encoded.parts, strict=True) if p == BLOCK]
-        labels = [label for label in encoded.labels if label != -100]
-        assert chat_tokenizer.decode(block) == pair.block
-        assert chat_tokenizer.decode(labels) == pair.completion + "<|end|>\n"
-        turns = [{"role": turn.role, "content": turn.content} for turn in pair.prompt]
-        asked = chat_tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
-        assert chat_tokenizer.decode(encoder.encode_prompts([pair.prompt])[0]) == asked
-
-
 def test_without_markers(tokenizer: PreTrainedTokenizerBase) -> None:
     """A baseline's pair has no block: prompt and answer as they are, and no token of part block."""
     pair = Renderer(None, DROPOUT).render(EXAMPLES[0])
@@ -195,63 +178,6 @@ def test_prefix_check_finds_a_merge_across_the_border() -> None:
     assert "['Ċ'] alone" in message
     assert "'Ċ<" in message
     assert "use a block template or chat template whose prompt ends at a token border" in message
-
-
-def _chat(tokenizer: PreTrainedTokenizerBase, template: str) -> Encoder:
-    chat = copy.deepcopy(tokenizer)
-    chat.chat_template = template
-    return Encoder(chat)
-
-
-def test_chat_template_that_rewrites_the_prompt(tokenizer: PreTrainedTokenizerBase) -> None:
-    """A template that writes the prompt otherwise once an answer follows is refused, and the difference shown."""
-    encoder = _chat(tokenizer, "{% if messages[-1].role == 'assistant' %}done: {% endif %}" + CHATML)
-    with pytest.raises(DataError) as caught:
-        encoder.encode([_plain_pair()])
-    message = str(caught.value)
-    assert message.startswith("example e-17: the chat template writes the prompt otherwise when an answer follows")
-    assert "'<|im_start|>user" in message
-    assert "becomes 'done: " in message
-    assert "use a template that only appends" in message
-
-
-@pytest.mark.parametrize(
-    "change", [".split('</B>')[-1]", " | replace('<B>', '')", "| replace('<', '&lt;')"], ids=["cut", "tag", "escape"]
-)
-def test_chat_template_that_changes_the_block(tokenizer: PreTrainedTokenizerBase, change: str) -> None:
-    """A template that cuts or rewrites the block is refused: it could not be read back."""
-    encoder = _chat(tokenizer, CHATML.replace("{{ message.content }}", "{{ message.content" + change + " }}"))
-    with pytest.raises(DataError, match="example e-17: the chat template changes the block"):
-        encoder.encode([_plain_pair()])
-
-
-def test_chat_template_that_trims(tokenizer: PreTrainedTokenizerBase) -> None:
-    """A template that trims turns keeps a block that begins with text, and may not trim a block's own white space."""
-    encoder = _chat(tokenizer, CHATML.replace("message.content", "message.content | trim"))
-    (encoded,) = encoder.encode([_plain_pair(prompt="  Say yes. <B> </B>  ")])
-    block = [i for i, p in zip(encoded.input_ids, encoded.parts, strict=True) if p == BLOCK]
-    assert tokenizer.decode(block) == "<B> </B>\n"
-    with pytest.raises(DataError, match="example e-18: the chat template changes the block"):
-        encoder.encode([_plain_pair("e-18", block=" <B> </B>\n")])
-
-
-def test_chat_template_that_writes_before_the_block(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Words between prompt and block would be learned as the block's beginning, so they are refused; a space is not."""
-    answer = "{% if message.role == 'assistant' %}XX{% endif %}{{ message.content }}"
-    thinks = _chat(tokenizer, CHATML.replace("{{ message.content }}", answer.replace("XX", "<think></think>\n")))
-    with pytest.raises(DataError, match="example e-17: the chat template"):
-        thinks.encode([_plain_pair()])
-    spaced = _chat(tokenizer, CHATML.replace("{{ message.content }}", answer.replace("XX", " ")))
-    (encoded,) = spaced.encode([_plain_pair()])
-    labels = [label for label in encoded.labels if label != -100]
-    assert tokenizer.decode(labels) == " <B> </B>\nYes.<|end|>\n"
-
-
-def test_chat_template_that_refuses(tokenizer: PreTrainedTokenizerBase) -> None:
-    """What a chat template raises becomes a sentence."""
-    encoder = _chat(tokenizer, "{{ raise_exception('no system turn, please') }}")
-    with pytest.raises(DataError, match="the model's chat template refuses a conversation: no system turn, please"):
-        encoder.encode([_plain_pair()])
 
 
 def test_tokenizers_that_cannot_be_used(tokenizer: PreTrainedTokenizerBase) -> None:

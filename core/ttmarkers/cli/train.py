@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +52,8 @@ def train(
         scratch_size(config.train.model)  # a misspelt name is told before anything is read
     job = TrainingJob(marked, config.train.model, output, config, context.plugins, resume, note)
     try:
-        folder = run(job)
+        with contextlib.redirect_stdout(sys.stderr):  # trackers print what they like
+            folder = run(job)
     except KeyboardInterrupt:
         note(f"checkpoints are kept in {output}: go on with --resume")
         raise
