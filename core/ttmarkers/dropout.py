@@ -99,10 +99,14 @@ class Dropout:
         rare = any(self._is_rare(name, values) for name in names)
         whole = self.dataset * (1 - self.tail if rare else 1)
         # a schedule thins out whole blocks: what the other draws do to a block that stays is the same all along
-        if draw(*key, "dataset") < 1 - (1 - whole) * self.factor(place):
+        share = 1 - (1 - whole) * self.factor(place)
+        if share and draw(*key, "dataset") < share:
             return ()
         if self.mode == "independent":
-            return tuple(name for name in names if draw(*key, "sample", name) >= self._rate(name, values))
+            rates = [self._rate(name, values) for name in names]
+            return tuple(
+                name for name, rate in zip(names, rates, strict=True) if not rate or draw(*key, "sample", name) >= rate
+            )
         gone = int(len(names) * self.sample + draw(*key, "count"))
         ranked = sorted(names, key=lambda name: draw(*key, "sample", name))
         dropped = set(ranked[:gone])

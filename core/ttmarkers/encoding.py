@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ttmarkers.records import RenderedPair
 
 TURN_END = "\n"
+TAIL = 16  # tokens
 
 
 class Encoder:
@@ -79,7 +80,8 @@ class Encoder:
     def prompt_text(self, prompt: Sequence[Message]) -> str:
         """Return the text after which the model writes."""
         if self._chat is None:
-            return "".join(turn.content + TURN_END for turn in prompt)
+            # one line break and no more: some tokenizers cut a row of them otherwise when text follows
+            return "".join(turn.content.rstrip() + TURN_END for turn in prompt)
         return self._chat.prompt(prompt)
 
     def encode_prompts(self, prompts: Sequence[Sequence[Message]]) -> list[list[int]]:
@@ -95,7 +97,7 @@ class Encoder:
         starts = [self._start_text(pair) for pair in pairs]
         ends = [self._lead + pair.completion + self._suffix for pair in pairs]
         prompts = self._ids(starts)
-        wholes = self._ids([start + end for start, end in zip(starts, ends, strict=True)])
+        wholes = self._wholes(starts, ends, prompts)
         return [self._encoded(*each) for each in zip(pairs, starts, ends, prompts, wholes, strict=True)]
 
     @cached_property
@@ -127,6 +129,40 @@ class Encoder:
         core.no_padding()
         core.no_truncation()
         return [found.ids for found in core.encode_batch_fast(texts, add_special_tokens=False)]
+
+    def _wholes(self, starts: list[str], ends: list[str], prompts: list[list[int]]) -> list[list[int]]:
+        """Return the tokens of prompts with what follows.
+
+        A prompt is not tokenised a second time but for its last tokens: if these come out the same with the rest
+        behind them, nothing before them can differ either. Where they do not, the whole is tokenised.
+        """
+        tails = [self._tail(start, prompt) for start, prompt in zip(starts, prompts, strict=True)]
+        found = self._ids([tail + end for (tail, _), end in zip(tails, ends, strict=True)])
+        wholes: list[list[int]] = []
+        again: list[int] = []
+        for number, ((_, count), ids, prompt) in enumerate(zip(tails, found, prompts, strict=True)):
+            same = count == len(prompt) or ids[:count] == prompt[len(prompt) - count :]
+            wholes.append(prompt[: len(prompt) - count] + ids)
+            if not same:
+                again.append(number)
+        for number, ids in zip(again, self._ids([starts[number] + ends[number] for number in again]), strict=True):
+            wholes[number] = ids
+        return wholes
+
+    def _tail(self, start: str, prompt: list[int]) -> tuple[str, int]:
+        """Return the end of a prompt that is tokenised again, and how many of its tokens that is; all, if need be."""
+        texts = self._texts
+        if texts is not None and len(prompt) > 2 * TAIL:
+            # from a token that begins with white space on, so that no word is cut
+            count = next((n for n in range(TAIL, 2 * TAIL) if texts[prompt[-n]][:1] in (b" ", b"\n")), TAIL)
+            tail = b"".join([texts[token] for token in prompt[-count:]])
+            try:
+                text = tail.decode()
+            except UnicodeDecodeError:  # the first token begins within a sign
+                return start, len(prompt)
+            if start.endswith(text):
+                return text, count
+        return start, len(prompt)
 
     def _encoded(self, pair: RenderedPair, start: str, end: str, prompt: list[int], whole: list[int]) -> Encoded:
         count = len(prompt)

@@ -59,14 +59,14 @@ class Renderer:
         template = self.template
         if template is None or place >= self.plain_from:
             return RenderedPair(example.id, example.prompt, "", example.completion)
-        known = template.taxonomy.names
-        markers = {name: example.markers[name] for name in known if name in example.markers}
+        markers = {name: example.markers[name] for name in template.names if name in example.markers}
         kept = self.dropout.kept(tuple(markers), example.id, epoch, markers, place)
+        block, spans = template.render_with_spans(markers, example.others)
         return RenderedPair(
             id=example.id,
             prompt=ask(example.prompt, {name: markers[name] for name in kept}, template, example.others),
-            block=template.render(markers, example.others) + template.after if self.writes else "",
+            block=block + template.after if self.writes else "",
             answer=example.completion,
             dropped=tuple(name for name in markers if name not in kept),
-            spans=template.spans(markers, example.others) if self.writes else (),
+            spans=spans if self.writes else (),
         )

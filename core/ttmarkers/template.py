@@ -64,6 +64,7 @@ class Template:
         name: the template's name.
         source: its Jinja source, as stored in ``markers.json``.
         taxonomy: which markers it can write, in order.
+        names: the names of these.
 
     Raises:
         ConfigError: if the source is no template or breaks the contract, in one sentence.
@@ -86,8 +87,9 @@ class Template:
         if any(not frame.suffix + self.joiner for frame in self._frames.values()):
             raise ConfigError(f"template {name!r}: nothing stands between a value and the next marker: set a joiner")
         self._codec = self._make_codec(macros.text("codec") or "text")
-        self._places = {name: place for place, name in enumerate(taxonomy.names)}
-        self._seen: dict[tuple[str, str], str] = {}
+        self.names = taxonomy.names
+        self._places = {name: place for place, name in enumerate(self.names)}
+        self._seen: dict[tuple[Any, ...], tuple[int, str, str]] = {}
         self._patterns = {
             kind.name: re.compile(
                 re.escape(self._frames[kind.name].prefix)
@@ -113,36 +115,38 @@ class Template:
             DataError: for a value that the taxonomy does not hold.
             UnknownNameError: for a marker that it lacks.
         """
-        return self.opening + self.joiner.join(piece for _, piece in self._pieces(markers, others)) + self.closing
+        return self.render_with_spans(markers, others)[0]
 
-    def spans(
+    def render_with_spans(
         self, markers: Mapping[str, Value], others: Mapping[str, Sequence[Value]] | None = None
-    ) -> tuple[tuple[str, Span], ...]:
-        """Return where each marker stands in what `render` returns for the same markers."""
-        found = []
-        start = len(self.opening)
-        for name, piece in self._pieces(markers, others):
-            frame, end = self._frames[name], start + len(piece)
-            span = Span(self._places[name], start, start + len(frame.prefix), end - len(frame.suffix), end)
-            found.append((name, span))
+    ) -> tuple[str, tuple[tuple[str, Span], ...]]:
+        """Return what `render` does, and by name where each marker stands in it."""
+        spans, texts, start = [], [], len(self.opening)
+        for place, name, text in self._pieces(markers, others):
+            frame, end = self._frames[name], start + len(text)
+            spans.append((name, Span(place, start, start + len(frame.prefix), end - len(frame.suffix), end)))
+            texts.append(text)
             start = end + len(self.joiner)
-        return tuple(found)
+        return self.opening + self.joiner.join(texts) + self.closing, tuple(spans)
 
     def _pieces(
         self, markers: Mapping[str, Value], others: Mapping[str, Sequence[Value]] | None
-    ) -> list[tuple[str, str]]:
-        """Return each marker's name and text, in the taxonomy's order; what was seen before is not built anew."""
+    ) -> list[tuple[int, str, str]]:
+        """Return each marker's place, name and text, in the taxonomy's order; what was seen before is kept."""
         pieces = []
         for name, value in markers.items():
             further = tuple(others.get(name, ())) if others else ()
-            key = (name, repr((value, further)))  # 0.0, -0.0, 0 and False are equal, and written otherwise
-            piece = self._seen.get(key)
-            if piece is None:
+            # 0.0, -0.0, 0 and False are equal, and written otherwise
+            key = (name, value if type(value) is str else repr(value), type(value), further)
+            found = self._seen.get(key)
+            if found is None:
                 if len(self._seen) >= SEEN:
                     self._seen.clear()
-                piece = self._seen[key] = self._piece(name, value, further)
-            pieces.append((name, piece))
-        return sorted(pieces, key=lambda item: self._places[item[0]])
+                text = self._piece(name, value, further)
+                found = self._seen[key] = (self._places[name], name, text)
+            pieces.append(found)
+        pieces.sort()
+        return pieces
 
     def _piece(self, name: str, value: Value, further: Sequence[Value]) -> str:
         checked = self.taxonomy.check({name: value}, where=f"template {self.name}")[name]
