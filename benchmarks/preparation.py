@@ -5,8 +5,8 @@
 Preparing is what ``ttm train`` does to every row before it begins: render with all markers, encode, check that the
 prompt's tokens are a prefix, measure. Tokenising alone is the tokenizer's own call on the same rendered texts, in the
 same batches. Both are run in turn, and the ratio of each turn is taken. Without ``--tokenizer`` one of 6,000 tokens is
-fitted on the rows. ``--memory`` prepares so many rows (the files' rows again and again) in a process of its own each, and
-prints its peak.
+fitted on the rows. ``--memory`` prepares so many rows (the files' rows again and again) in a process of its own each,
+and prints its peak.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def peak(files: list[str], rows: int, folder: Path) -> None:
 
     target = folder / "rows.jsonl"
     with target.open("wb") as stream:
-        lines = itertools.chain.from_iterable(Path(name).open("rb") for name in itertools.cycle(files))
+        lines = (line for name in itertools.cycle(files) for line in Path(name).read_bytes().splitlines(keepends=True))
         for line in itertools.islice(lines, rows):
             stream.write(line)
     prepared = prepare(job_of([str(target)], folder / "model", "scratch:small"), 1024)

@@ -30,7 +30,8 @@ def settings(steps: int) -> dict[str, Any]:
     return {
         "max_steps": steps, "per_device_train_batch_size": BATCH, "learning_rate": 1e-3, "max_length": LENGTH,
         "logging_steps": steps, "save_strategy": "no", "gradient_checkpointing": False, "weight_decay": 0.01,
-        "train_sampling_strategy": "random", "use_cpu": True, "num_train_epochs": 1,
+        "train_sampling_strategy": "random", "use_cpu": True, "num_train_epochs": 1, "warmup_steps": 5,
+        "lr_scheduler_type": "cosine", "adam_beta2": 0.98, "seed": 0,
     }  # fmt: skip
 
 
@@ -50,12 +51,19 @@ def figures(log: list[dict[str, Any]]) -> dict[str, float]:
     return {"seconds": seconds, "tokens": tokens, "speed": tokens / seconds, "loss": log[0]["loss"]}
 
 
-def theirs(marked: Path, work: Path, steps: int, packing: bool) -> None:
-    """Train as a script of TRL's would, on rows encoded beforehand; print the figures."""
+def theirs(marked: Path, work: Path, steps: int, packing: bool, keep: bool) -> None:
+    """Train as a script of TRL's would, on rows encoded beforehand; print the figures.
+
+    ``ttm train`` lets glibc keep the memory that a step frees, which a script could do as well: ``keep`` does it here.
+    """
     import datasets
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
+    from ttmarkers_plugins.strategies.sft import keep_freed_memory
+
+    if keep:
+        keep_freed_memory()
     rows = datasets.load_from_disk(str(marked))
     arguments = SFTConfig(
         str(work), report_to="none", disable_tqdm=True, packing=packing, dataloader_pin_memory=False, **settings(steps)
@@ -87,7 +95,8 @@ def encode(files: list[str], model: str, work: Path) -> Path:
     rows = MarkedRows(prepared.rows, Renderer(prepared.template, prepared.dropout(job)), Encoder(tokenizer))
     units = list(rows)
     labels = [
-        [token if part else -100 for token, part in zip(unit["input_ids"], unit["parts"], strict=True)] for unit in units
+        [token if part else -100 for token, part in zip(unit["input_ids"], unit["parts"], strict=True)]
+        for unit in units
     ]
     data = datasets.Dataset.from_dict({"input_ids": [unit["input_ids"] for unit in units], "labels": labels})
     data.save_to_disk(work / "rows")
@@ -105,28 +114,30 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--packing", action="store_true")
     parser.add_argument("--theirs", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--keep", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if options.theirs:
-        theirs(Path(options.marked[0]), options.theirs, options.steps, options.packing)
+        theirs(Path(options.marked[0]), options.theirs, options.steps, options.packing, options.keep)
         return
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         rows = encode(options.marked, options.model, work)
         command = [sys.executable, __file__, str(rows), "--theirs", str(work), "--steps", str(options.steps)]
         command += ["--packing"] if options.packing else []
-        ratios = []
+        ratios: dict[str, list[float]] = {}
         for turn in range(options.turns):
             mine = ours(options.marked, options.model, options.steps, work / f"ours-{turn}", options.packing)
-            said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            other = json.loads(next(line for line in said.splitlines() if line.startswith("figures"))[8:])
-            ratios.append(mine["speed"] / other["speed"])
-            print(
-                f"ttm {mine['speed']:.0f} tokens/s (loss {mine['loss']:.3f})   TRL {other['speed']:.0f} tokens/s "
-                f"(loss {other['loss']:.3f})   ratio {ratios[-1]:.3f}",
-                flush=True,
-            )
-    print(f"ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}, n = {len(ratios)})")
+            print(f"ttm {mine['speed']:.0f} tokens/s (loss {mine['loss']:.3f})", flush=True)
+            for name, more in (("TRL", []), ("TRL that keeps freed memory", ["--keep"])):
+                said = subprocess.run([*command, *more], check=True, capture_output=True, text=True).stdout
+                other = json.loads(next(line for line in said.splitlines() if line.startswith("figures"))[8:])
+                ratios.setdefault(name, []).append(mine["speed"] / other["speed"])
+                print(f"  {name} {other['speed']:.0f} tokens/s (loss {other['loss']:.3f})   "
+                      f"ratio {ratios[name][-1]:.3f}", flush=True)  # fmt: skip
+    for name, found in ratios.items():
+        middle = statistics.median(found)
+        print(f"ttm against {name}: {middle:.3f} ({min(found):.3f} to {max(found):.3f}, n = {len(found)})")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ttmarkers.codecs import Codec, JsonCodec, TextCodec
 from ttmarkers.errors import ConfigError, DataError

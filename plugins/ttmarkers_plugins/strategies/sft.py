@@ -50,7 +50,7 @@ class Sft:
             for line in (*describe(prepared), *(describe_tax(tax_of(job, prepared, encoder)) if self.marked else ())):
                 job.say(line)
         trainer = self._trainer(job, prepared, arguments, model, encoder, adapter)
-        _keep_freed_memory()
+        keep_freed_memory()
         logging.disable_progress_bar()  # each checkpoint would draw one
         with warnings.catch_warnings():
             # torch's own notes on pinned memory and the like are no news to the user
@@ -210,7 +210,7 @@ def _model(job: TrainingJob, tokenizer: PreTrainedTokenizerBase) -> PreTrainedMo
     return model
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Let glibc keep freed memory: a step frees and takes the same large buffers, a fifth of a small model's time."""
     import ctypes
     import platform
