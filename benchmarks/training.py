@@ -2,10 +2,10 @@
 
     python benchmarks/training.py MARKED... [--model scratch:small] [--steps 40] [--turns 3] [--packing]
 
-Both sides train a new model of the same weights on the same number of rows a step, by the same settings, in a process of
-its own each, in turn. ``ttm`` renders rows with dropout, encodes and checks them while it trains; TRL reads token ids and
-labels from disk. What is compared is tokens (padding not counted) per second of training; start and preparation are
-printed apart. ``--packing`` packs on both sides, TRL with its own best-fit packing, which wants FlashAttention to keep
+Both sides train a new model of the same weights on the same number of rows a step, by the same settings, in a process
+of its own each, in turn. ``ttm`` renders rows with dropout, encodes and checks them while it trains; TRL reads token
+ids and labels from disk. What is compared is tokens (padding not counted) per second of training, without start and
+preparation. ``--packing`` packs on both sides, TRL with its own best-fit packing, which wants FlashAttention to keep
 examples apart, so it is for the speed alone.
 """
 
