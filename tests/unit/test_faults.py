@@ -239,7 +239,7 @@ def test_hanging_children_end_with_the_command(
     children = _children(process.pid)
     assert children
     os.kill(process.pid, how)
-    err = process.communicate(timeout=20)[1]
+    err = process.communicate(timeout=60)[1]
     assert process.returncode == code
     if how == signal.SIGINT:
         assert err.splitlines()[-1] == "ttm: interrupted"
