@@ -152,9 +152,11 @@ class RowWriter:
 
 def read_packed(path: Path) -> Iterator[MarkedExample]:
     """Yield the examples that a `RowWriter` wrote."""
+    import pyarrow
     import pyarrow.ipc
 
-    with pyarrow.ipc.open_stream(str(path)) as reader:
+    # not by its name: it would be mapped into memory, and all that was read once would stay there
+    with pyarrow.OSFile(str(path)) as file, pyarrow.ipc.open_stream(file) as reader:
         for batch in reader:
             yield from map(unpack, batch.to_pylist())
 
