@@ -84,6 +84,9 @@ class Checkpoint:
                 f"not {template.name!r} ({template.hash[:12]}): leave the template to the model"
             )
         if taxonomy is not None:
+            common = [name for name in self.taxonomy.names if name in taxonomy]
+            if common != [name for name in taxonomy.names if name in common]:
+                raise CheckpointError(f"the model was trained with its markers in another order: {', '.join(common)}")
             for kind in taxonomy:
                 if kind.name not in self.taxonomy:
                     raise CheckpointError(f"the model was trained without the marker {kind.name!r}")

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ttmarkers.errors import ConfigError, did_you_mean
 
@@ -164,6 +164,11 @@ class TrainConfig(Section):
     overlong: Literal["drop", "cut", "stop"] = "drop"
     held_out: Annotated[float, Field(gt=0, lt=1)] | list[str] | None = None
 
+    @field_validator("held_out", mode="before")
+    @classmethod
+    def _one_file(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
     @property
     def engine_keys(self) -> dict[str, Any]:
         """The keys for TRL."""
@@ -295,7 +300,7 @@ def _yaml(text: str) -> Any:
 
 def _sentence(error: ValidationError, name: str) -> str:
     first = error.errors()[0]
-    path = [str(part) for part in first["loc"]]
+    path = [str(part) for part in first["loc"] if not str(part).startswith(("constrained-", "list["))]  # of a union
     if first["type"] == "extra_forbidden":
         known = _section(path[:-1]).model_fields
         return f"{name}: the key {'.'.join(path)!r} does not exist: {did_you_mean(path[-1], known)}"

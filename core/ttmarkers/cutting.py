@@ -40,7 +40,7 @@ class Cutter:
     """
 
     def __init__(self, job: TrainingJob, full: Taxonomy, renderer: Renderer, encoder: Encoder, max_length: int) -> None:
-        markers = job.config.markers.model_copy(update={"declared": {}, "use": None, "least_confidence": {}})
+        markers = job.config.markers.model_copy(update={"declared": {}, "use": None})
         plan = make_plan(full, markers, job.plugins.extractors())
         self._gone = _unreadable(plan)
         steps = [step for step in plan.steps if not (step.component.patient or step.component.guided)]

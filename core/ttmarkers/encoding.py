@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 TURN_END = "\n"
 TAIL = 16  # tokens
+AROUND = 48  # characters
 
 
 class Encoder:
@@ -95,10 +96,23 @@ class Encoder:
             DataError: for the first pair whose prompt is no prefix, with the tokens that differ.
         """
         starts = [self._start_text(pair) for pair in pairs]
-        ends = [self._lead + pair.completion + self._suffix for pair in pairs]
+        ends = [self._lead + pair.completion + self.suffix for pair in pairs]
         prompts = self._ids(starts)
         wholes = self._wholes(starts, ends, prompts)
         return [self._encoded(*each) for each in zip(pairs, starts, ends, prompts, wholes, strict=True)]
+
+    def check_borders(self, pairs: Sequence[RenderedPair]) -> None:
+        """Check that no token crosses from a prompt into its target, on the text about the border alone.
+
+        Raises:
+            DataError: for the first pair where one does, with the tokens that differ.
+        """
+        starts = [self._start_text(pair)[-AROUND:] for pair in pairs]
+        ends = [(self._lead + pair.completion + self.suffix)[:AROUND] for pair in pairs]
+        wholes = self._ids([start + end for start, end in zip(starts, ends, strict=True)])
+        for pair, prompt, whole in zip(pairs, self._ids(starts), wholes, strict=True):
+            if whole[: len(prompt)] != prompt:
+                raise DataError(self._mismatch(pair, prompt, whole))
 
     @cached_property
     def _start(self) -> list[int]:
@@ -114,7 +128,8 @@ class Encoder:
         return self._chat.lead if self._chat else ""
 
     @cached_property
-    def _suffix(self) -> str:
+    def suffix(self) -> str:
+        """What a chat template writes after an answer, up to the token that ends the turn; empty without one."""
         return self._chat.suffix if self._chat else ""
 
     def _start_text(self, pair: RenderedPair) -> str:

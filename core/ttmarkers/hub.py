@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ttmarkers.errors import CheckpointError, TtmError
+from ttmarkers.errors import CheckpointError, ConfigError, TtmError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LEFT_OUT = ("checkpoints/**", ".work/**")
+
+
+def check_name(name: str) -> None:
+    """Raise `ConfigError` for what cannot be the name of a repository."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise ConfigError(f"--push-to {name!r}: write OWNER/NAME ({' '.join(str(error).split())})") from error
 
 
 def push(folder: Path, name: str) -> str:

@@ -68,6 +68,8 @@ class Counts:
         self.rows += 1
         for name, value in markers.items():
             values = self._values.setdefault(name, {})
+            if isinstance(value, float):
+                value = float(f"{value:.3g}")  # a score may differ in every row: their number stays bounded
             values[value] = values.get(value, 0) + 1
 
     def names(self) -> list[str]:
@@ -83,7 +85,10 @@ class Counts:
         }
 
     def to_json(self, taxonomy: Taxonomy) -> dict[str, dict[str, Any]]:
-        """Return, by marker, the count of each value; for numbers their count, least, median and greatest."""
+        """Return, by marker, the count of each value; for numbers their count, least, median and greatest.
+
+        Scores are counted to three digits.
+        """
         result: dict[str, dict[str, Any]] = {}
         for kind in taxonomy:
             values = self._values.get(kind.name, {})

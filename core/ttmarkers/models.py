@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,24 +164,27 @@ def load_model(name: str, **options: Any) -> PreTrainedModel:
     logging.disable_progress_bar()
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(name, **options)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, SafetensorError) as error:
         raise ConfigError(f"model {name!r} cannot be loaded: {_first_line(error)}") from error
     return model
 
 
 def context_length(name: str) -> int | None:
-    """Return the greatest number of tokens that a model reads, as its config says; None if it does not say.
+    """Return the greatest number of tokens that a model to be trained reads, as its config says; None if it does not.
 
     Raises:
-        ConfigError: if there is no config.
+        ConfigError: if there is no config, or it is that of an adapter.
     """
     if is_scratch(name):
         return scratch_size(name).context
     from transformers import AutoConfig
 
-    adapter = Path(name) / "adapter_config.json"
-    if adapter.is_file():
-        name = json.loads(adapter.read_bytes())["base_model_name_or_path"]
+    if (name.startswith((".", "/", "~")) or "\\" in name) and not Path(name).is_dir():
+        raise ConfigError(f"model {name!r}: there is no such folder")
+    if (Path(name) / "adapter_config.json").is_file():
+        raise ConfigError(
+            f"model {name!r} is an adapter: train its base, or merge them first (merge_and_unload of peft)"
+        )
     try:
         config = AutoConfig.from_pretrained(name)
     except (OSError, ValueError, KeyError) as error:

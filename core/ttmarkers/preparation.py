@@ -12,7 +12,7 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from ttmarkers.dropout import Dropout
-    from ttmarkers.records import Encoded, MarkedExample
+    from ttmarkers.records import Encoded, MarkedExample, RenderedPair
     from ttmarkers.taxonomy import Taxonomy
     from ttmarkers.template import Template
     from ttmarkers.training import TrainingJob
@@ -144,12 +144,15 @@ def _prepare(job: TrainingJob, max_length: int | None) -> Prepared:
     template = load_template(template_source, taxonomy)
     tokenizer = _tokenizer(job, template, job.work / "rows.arrow")
     checker = RowChecker(job, full, template, tokenizer, max_length)
-    files = job.config.train.held_out if isinstance(job.config.train.held_out, list) else []
-    share = job.config.train.held_out if isinstance(job.config.train.held_out, float) else 0.0
+    wanted = job.config.train.held_out
+    files, share = (wanted, 0.0) if isinstance(wanted, list) else ([], wanted or 0.0)
     rows, held_out, tokens, counts = checker.check(job.work / "rows.arrow", share)
     if files:
         _store(job, full, files, job.work / "held-out.arrow")
-        held_out = checker.check(job.work / "held-out.arrow", 0.0)[0]
+        try:
+            held_out = checker.check(job.work / "held-out.arrow", 0.0)[0]
+        except DataError as error:
+            raise DataError(f"train.held_out: {error}") from error
     if job.config.train.held_out and not len(held_out):
         raise DataError("train.held_out: no row is held out: raise the share, or name a file with rows")
     where = job.model
@@ -167,6 +170,8 @@ def _named(job: TrainingJob) -> tuple[Taxonomy, Any]:
     types = job.plugins.marker_types()
     for name in markers.use or ():
         types.get(name, where="markers.use")
+    for name in job.config.dropout.rates:
+        types.get(name, where="dropout.rates")
     return make_taxonomy(types.all(), profile=markers.taxonomy), template_component(job.config.template, job.plugins)
 
 
@@ -175,9 +180,13 @@ def _store(job: TrainingJob, full: Taxonomy, inputs: Iterable[str], path: Path) 
     names = tuple(inputs)
     counts = Counts()
     with RowWriter(path) as writer:
-        for example in read_marked(names, full, job.config.data.columns):
-            counts.add(example.markers)
-            writer.write(example)
+        try:
+            for example in read_marked(names, full, job.config.data.columns):
+                counts.add(example.markers)
+                writer.write(example)
+        except DataError as error:  # only annotating can set a row apart
+            said = str(error).replace("mend it or set it apart with --quarantine FILE", "mend or remove it")
+            raise DataError(said) from error
     if not counts.rows:
         raise DataError(f"{', '.join(names)}: there are no rows to train on")
     return counts
@@ -218,7 +227,9 @@ class RowChecker:
         self._known = template.taxonomy
         self._max_length = max_length
         self._encoder = Encoder(tokenizer)
-        self._renderer = Renderer(template, job.config.dropout.make(job.config.seed).without())
+        dropout = job.config.dropout.make(job.config.seed)
+        self._drops = dropout != dropout.without()
+        self._renderer = Renderer(template, dropout.without())
         cuts = job.config.train.overlong == "cut" and max_length is not None
         self._cutter = Cutter(job, full, self._renderer, self._encoder, max_length or 0) if cuts else None
 
@@ -279,12 +290,19 @@ class RowChecker:
                 batch = list(islice(examples, BATCH))
                 if batch:
                     pairs = [self._renderer.render(example) for example in batch]
-                    pending.append((batch, executor.submit(self._encoder.encode, pairs)))
+                    pending.append((batch, executor.submit(self._encode, batch, pairs)))
                 if pending and (len(pending) > 1 or not batch):
                     done, future = pending.popleft()
                     yield from zip(done, future.result(), strict=True)
                 elif not batch:
                     return
+
+    def _encode(self, batch: list[MarkedExample], pairs: list[RenderedPair]) -> list[Encoded]:
+        """Encode rows with all their markers in the prompt, and check the border of those that dropout may leave."""
+        if self._drops:
+            bare = zip(batch, pairs, strict=True)
+            self._encoder.check_borders([replace(pair, prompt=example.prompt) for example, pair in bare])
+        return self._encoder.encode(pairs)
 
 
 class _Growing:
@@ -305,10 +323,10 @@ class _Growing:
         return numpy.array(self._numbers, dtype=numpy.int64), numpy.array(self._lengths, dtype=numpy.int32)
 
 
-def describe(prepared: Prepared) -> list[str]:
-    """Return lines that say what is about to be trained on."""
+def describe(prepared: Prepared, *, marked: bool = True) -> list[str]:
+    """Return lines that say what is about to be trained on; without markers, no tokens of prompts and blocks."""
     tokens = prepared.tokens
-    said = ", ".join(f"{getattr(tokens, name)} {name}" for name in PART_NAMES)
+    said = ", ".join(f"{getattr(tokens, name)} {name}" for name in PART_NAMES if marked or name == "answer")
     lines = [f"{len(prepared.rows)} examples; tokens without dropout: {said}"]
     if prepared.held_out is not None:
         lines.append(f"{len(prepared.held_out)} examples are held out to measure on")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ttmarkers.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,5 +37,9 @@ def wait() -> None:
         return
     import torch.distributed
 
-    if torch.distributed.is_initialized():
-        torch.distributed.barrier()
+    if not torch.distributed.is_initialized():
+        raise ConfigError(
+            f"{processes()} processes were launched and do not know of each other yet: a strategy makes its engine's "
+            "arguments before it prepares rows"
+        )
+    torch.distributed.barrier()

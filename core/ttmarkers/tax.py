@@ -45,8 +45,15 @@ class Tax:
     target: Estimate
 
 
-def tax_of(job: TrainingJob, prepared: Prepared, encoder: Encoder) -> dict[str, Tax | str]:
-    """Return the tax of the job's template and of every registered one, on rows drawn from those to train on."""
+def tax_of(job: TrainingJob, prepared: Prepared, encoder: Encoder, *, writes: bool = True) -> dict[str, Tax | str]:
+    """Return the tax of the job's template and of every registered one, on rows drawn from those to train on.
+
+    Args:
+        job: what is trained.
+        prepared: its rows.
+        encoder: of the model.
+        writes: whether targets have blocks.
+    """
     first = range(min(len(prepared.rows), DRAWN))
     numbers = sorted(first, key=lambda number: draw(job.config.seed, "tax", number))[:SAMPLE]
     wanted = {int(prepared.rows.numbers[number]) for number in numbers}
@@ -56,7 +63,7 @@ def tax_of(job: TrainingJob, prepared: Prepared, encoder: Encoder) -> dict[str, 
     )
     templates = {job.config.template: template_component(job.config.template, job.plugins)}
     templates |= {entry.component.name: entry.component for entry in job.plugins.templates()}
-    return marker_tax(examples, templates, prepared.taxonomy, prepared.dropout(job), encoder)
+    return marker_tax(examples, templates, prepared.taxonomy, prepared.dropout(job), encoder, writes=writes)
 
 
 def marker_tax(
@@ -65,6 +72,8 @@ def marker_tax(
     taxonomy: Taxonomy,
     dropout: Dropout,
     encoder: Encoder,
+    *,
+    writes: bool = True,
 ) -> dict[str, Tax | str]:
     """Return the tax of each template, or why it cannot be used.
 
@@ -74,6 +83,7 @@ def marker_tax(
         taxonomy: the markers that are written.
         dropout: as in training, in its first epoch.
         encoder: of the model; a tokenizer that was fitted to one template favours it.
+        writes: whether targets have blocks.
     """
     sample = list(islice(examples, SAMPLE))
     plain = [
@@ -82,7 +92,7 @@ def marker_tax(
     found: dict[str, Tax | str] = {}
     for name, component in templates.items():
         try:
-            renderer = Renderer(load_template(component, taxonomy), dropout)
+            renderer = Renderer(load_template(component, taxonomy), dropout, writes)
             encoded = encoder.encode([renderer.render(each) for each in sample])
         except TtmError as error:
             found[name] = str(error)

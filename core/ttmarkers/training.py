@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from ttmarkers.checkpoint import Checkpoint, find, load_checkpoint
 from ttmarkers.errors import ConfigError, TtmError
 from ttmarkers.fitting import SUFFIX, load_states
@@ -24,6 +22,7 @@ from ttmarkers.processes import is_first
 from ttmarkers.protocols import Strategy
 from ttmarkers.records import PART_NAMES
 from ttmarkers.registry import build
+from ttmarkers.run_state import begin, digest, is_finished, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from ttmarkers.plugins import Plugins
     from ttmarkers.preparation import Prepared
 
-STATE = "state.json"
 NEARLY_FULL = 1 << 20  # bytes
 
 
@@ -97,14 +95,17 @@ def train(job: TrainingJob) -> Path:
     strategy = build(component)
     if not isinstance(strategy, Strategy):
         raise ConfigError(f"strategy {component.name!r} has no method train")
+    if is_finished(job):
+        job.say(f"{job.output} is finished already")
+        return job.output
+    if is_first():
+        begin(job)
     try:
-        if is_first():
-            _check_state(job)
         folder = strategy.train(job)
     except BaseException as error:
         full = _disk_is_full(error, job.output)
-        if is_first() and job.output.is_dir() and set(job.output.iterdir()) <= {job.work}:
-            shutil.rmtree(job.output)  # nothing was trained, so there is nothing to resume
+        if is_first() and not has_checkpoint(job):
+            shutil.rmtree(job.output, ignore_errors=True)  # there is nothing to resume
         if full:
             raise TtmError(
                 f"{job.output}: the disk is full: make room and go on with --resume, or name another -o"
@@ -113,6 +114,12 @@ def train(job: TrainingJob) -> Path:
     if is_first():
         shutil.rmtree(job.work, ignore_errors=True)
     return folder
+
+
+def has_checkpoint(job: TrainingJob) -> bool:
+    """Tell whether a run has come to something that it can be resumed from, or to its end."""
+    whole = job.output.glob("checkpoints/checkpoint-*/trainer_state.json")
+    return (job.output / "markers.json").exists() or any(whole)
 
 
 def _disk_is_full(error: BaseException, output: Path) -> bool:
@@ -125,28 +132,8 @@ def _disk_is_full(error: BaseException, output: Path) -> bool:
     return place is not None and shutil.disk_usage(place).free < NEARLY_FULL
 
 
-def _check_state(job: TrainingJob) -> None:
-    """Note what a run was started with, or check that a resumed one was started with the same."""
-    sections = job.config.model_dump(mode="json")
-    stats = [(name, Path(name).stat()) for name in job.inputs if Path(name).is_file()]
-    state = orjson.loads(
-        orjson.dumps({**sections, "model": job.model, "rows": [(name, s.st_size, s.st_mtime_ns) for name, s in stats]})
-    )
-    path = job.work / STATE
-    if not path.exists():
-        if not (job.output / "markers.json").exists():
-            write_json(path, state)
-        return
-    old = orjson.loads(path.read_bytes())
-    differs = sorted(key for key in state if old.get(key) != state[key])
-    if differs:
-        raise ConfigError(
-            f"{job.output} was started with other {' and '.join(differs)}: remove it to start anew without --resume"
-        )
-
-
 def check_base(job: TrainingJob, prepared: Prepared) -> None:
-    """Refuse to train a model further that knows its markers by another template or other values.
+    """Refuse to train a model further that knows its markers by another template, order or values, or lacks some.
 
     Raises:
         CheckpointError: with what differs.
@@ -155,8 +142,7 @@ def check_base(job: TrainingJob, prepared: Prepared) -> None:
         return
     base = load_checkpoint(job.model)
     if base.marked:
-        known = prepared.taxonomy.select(name for name in prepared.taxonomy.names if name in base.taxonomy)
-        base.require(template=prepared.template, taxonomy=known)
+        base.require(template=prepared.template, taxonomy=prepared.taxonomy)
 
 
 def finish(job: TrainingJob, prepared: Prepared, trained: Trained) -> None:
@@ -178,7 +164,9 @@ def finish(job: TrainingJob, prepared: Prepared, trained: Trained) -> None:
         rows=len(prepared.rows),
         counts=prepared.counts.to_json(prepared.taxonomy),
         facts={
-            "tokens": {name: getattr(prepared.tokens, name) for name in PART_NAMES},
+            "tokens": {
+                name: getattr(prepared.tokens, name) for name in PART_NAMES if trained.marked or name == "answer"
+            },
             "fitted": _fitted(job),
             "overlong_rows": prepared.tokens.overlong,
             "cut_rows": prepared.tokens.cut,
@@ -188,7 +176,7 @@ def finish(job: TrainingJob, prepared: Prepared, trained: Trained) -> None:
         },
     )
     write_json(job.output / "log.json", list(trained.log))
-    facts = {"model": job.model, "rows": len(prepared.rows), **trained.facts}
+    facts = {"model": job.model, "rows": len(prepared.rows), "state": digest(state_of(job)), **trained.facts}
     write_json(
         job.output / "run.json",
         manifest("train", job.config, job.plugins, job.inputs, template_hash=prepared.template.hash, **facts),

@@ -34,6 +34,16 @@ def test_cooldown(marked: Path, tmp_path: Path) -> None:
     assert (data["strategy"], data["marked"], data["writes"]) == ("cooldown", True, True)
 
 
+@pytest.mark.parametrize("steps", [1, 3])
+def test_cooldown_of_a_run_of_steps(marked: Path, tmp_path: Path, steps: int) -> None:
+    """The end is the end of the run also where epochs end in short batches, and where steps are gathered."""
+    settings = ("train.max_steps=20", "train.logging_steps=1", "train.per_device_train_batch_size=25")
+    settings = (*settings, "train.cooldown=0.3", f"train.gradient_accumulation_steps={steps}")
+    folder = train(marked, tmp_path / "model", "--strategy", "cooldown", *_sets(*settings))
+    plain = ["block_loss" not in entry for entry in _steps(folder)]
+    assert plain == [False] * 14 + [True] * 6
+
+
 def test_markers_that_thin_out(marked: Path, tmp_path: Path) -> None:
     """A schedule takes markers out of prompts alone: where its factor is 0 no marker can be copied, all are learned."""
     settings = (*ONE_EPOCH, "train.per_device_train_batch_size=6", "dropout.dataset=0", "dropout.sample=0")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import struct
 from typing import TYPE_CHECKING
 
 import pytest
 
-from support import TRAIN, train, ttm
+from support import TRAIN, train, ttm, ttm_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,17 +102,27 @@ def test_misspelt_key_of_an_adapter(marked: Path, sft: Path, tmp_path: Path) -> 
 
 
 def test_card(sft: Path, baseline: Path) -> None:
-    """The card names the markers with their counts, the command and the losses, and shows the plot."""
+    """The card names the markers with their counts and the losses, and shows the plot."""
     card = (sft / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\nlibrary_name: transformers\n")
     assert "| `lang` | categorical | 60 | " in card
     assert "| block_loss | " in card
     assert "![losses](losses.png)" in card
-    assert "$ ttm train " in card or "$ ttm " in card
     assert (sft / "losses.png").read_bytes().startswith(b"\x89PNG")
     plain = (baseline / "README.md").read_text(encoding="utf-8")
     assert "# A model trained with no markers" in plain
     assert "## Markers" not in plain
+
+
+def test_command_on_the_card(marked: Path, tmp_path: Path) -> None:
+    """The card says which command trained the model, word for word, so that it can be pasted."""
+    output = tmp_path / "a model"  # the shell needs it quoted
+    words = ["train", marked, "--model", "scratch:tiny", "-o", output, "--set", "train.max_steps=1"]
+    done = ttm_process(*words)
+    assert done.code == 0, done.err
+    lines = (output / "README.md").read_text(encoding="utf-8").splitlines()
+    (command,) = [line for line in lines if line.startswith("$ ttm train ")]
+    assert shlex.split(command) == ["$", "ttm", *map(str, words)]
 
 
 def test_trackers(marked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,23 @@ def test_preference_training(installed: Path, pairs: Path, tmp_path: Path) -> No
     assert answer["markers"]
 
 
+def test_rows_that_are_too_long(installed: Path, pairs: Path, tmp_path: Path) -> None:
+    """Where a row is cut and one left out, each of the others still has its own answer that is not preferred."""
+    base = train(pairs, tmp_path / "base")
+    rows = read_rows(pairs)
+    rows[2]["completion"] = "Hello, dear Cid! " * 2000
+    rows[4]["prompt"] = "Say hello to Eve. " * 2000
+    del rows[4]["rejected"]  # nobody asks for it: the row is left out
+    words = ("--strategy", "preference", "--set", "train.overlong=cut", "--set", "train.max_steps=1")
+    output, long = tmp_path / "preferred", write_rows(tmp_path / "long.jsonl", rows)
+    words = (*words, "--set", "train.max_length=256", "--set", "train.use_cpu=true")
+    done = ttm_process("train", long, "--model", base, "-o", output, *words, site=installed)
+    assert done.code == 0, done.err
+    assert "Traceback" not in done.err
+    markers = json.loads((output / "markers.json").read_bytes())
+    assert (markers["rows"], markers["cut_rows"], markers["overlong_rows"]) == (7, 1, 1)
+
+
 def test_errors_of_the_strategy(installed: Path, pairs: Path, tmp_path: Path) -> None:
     """What is wrong with its rows or with the model it goes on from is one sentence, and nothing is left behind."""
     base = train(pairs, tmp_path / "base", "--template", "compact")

@@ -1,19 +1,15 @@
-"""Training that cannot begin, that leaves rows out, and that was killed."""
+"""Training that cannot begin, that leaves rows out, and that goes on from what is there."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from support import TRAIN, TTM, environment, greetings, read_rows, train, ttm, write_rows
+from support import TRAIN, greetings, read_rows, train, ttm, write_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,39 +151,6 @@ def test_training_goes_on_from_a_model(sft: Path, marked: Path, tmp_path: Path) 
     assert ttm("generate", output, "Hi", "--set", "decode.max_new_tokens=4").code == 0
 
 
-LONG = ("--set", "train.max_steps=40", "--set", "train.save_steps=5", "--set", "train.num_train_epochs=50")
-
-
-def test_kill_and_resume(marked: Path, tmp_path: Path) -> None:
-    """A training run that was killed goes on from its last whole checkpoint, to the weights of an undisturbed run."""
-    output = tmp_path / "killed"
-    words = ["train", marked, "--model", "scratch:tiny", "-o", output, *TRAIN, *LONG]
-    process = subprocess.Popen(
-        [TTM, *words], env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    reference = train(marked, tmp_path / "reference", *LONG)
-    deadline = time.monotonic() + 90
-    while not (output / "checkpoints" / "checkpoint-15").is_dir():
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (output / "markers.json").exists()
-    refused = ttm(*words)
-    assert refused.code == 2
-    assert f"{output} exists already" in refused.err
-    # a checkpoint that was being written when the machine went down
-    (output / "checkpoints" / "checkpoint-39").mkdir()
-    done = ttm(*words, "--resume")
-    assert done.code == 0, done.err
-    assert {path.name for path in output.iterdir()} == {path.name for path in reference.iterdir()}
-    steps = [entry["step"] for entry in json.loads((output / "log.json").read_bytes()) if "loss" in entry]
-    assert steps == list(range(1, 41))
-    first, second = (load_file(folder / "model.safetensors") for folder in (output, reference))
-    assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
-
-
 def test_resume_of_a_finished_run(sft: Path, marked: Path) -> None:
     """Resuming what is finished changes nothing and says so."""
     before = (sft / "model.safetensors").stat().st_mtime_ns
@@ -206,7 +169,7 @@ def test_resume_with_other_settings(marked: Path, tmp_path: Path, monkeypatch: p
     output = tmp_path / "model"
     words = ["train", "--model", "scratch:tiny", "-o", output, *TRAIN, "--set", "train.save_steps=2"]
     with monkeypatch.context() as patch:
-        patch.setattr("ttmarkers_plugins.strategies.sft.Sft._save", die)
+        patch.setattr("ttmarkers_plugins.strategies.sft.finish", die)
         assert ttm(*words, marked).code == 130
     assert (output / "checkpoints").is_dir()
     other = write_rows(tmp_path / "other.jsonl", read_rows(marked)[:30])

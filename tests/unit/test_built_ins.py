@@ -63,6 +63,7 @@ HOUSE = (
     "preparation",
     "tax",
     "model_card",
+    "run_state",
     "training",
     "constraint",
     "decoding",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def _order(lengths: list[int], seed: int = 0, epoch: int = 0, order: str = "random") -> list[tuple[int, int, float]]:
-    made = EpochOrder(numpy.array(lengths, dtype=numpy.int32), 8, seed, order, 3 * len(lengths))
+    made = EpochOrder(numpy.array(lengths, dtype=numpy.int32), 8, seed, order, 3)
     made.set_epoch(epoch)
     return list(made)
 
@@ -59,6 +59,15 @@ def test_places_in_the_run() -> None:
     assert [unit for unit, _, _ in keys] == list(range(10))
     assert {epoch for _, epoch, _ in keys} == {2}
     assert [place for _, _, place in keys] == pytest.approx([(20 + number) / 30 for number in range(10)])
+
+
+def test_order_that_comes_out_even() -> None:
+    """For several processes an order is filled up behind its rows, which stay as they are."""
+    made = EpochOrder(numpy.array([5] * 10, dtype=numpy.int32), 8, 0, "random", 1, multiple=8)
+    units = [unit for unit, _, _ in made]
+    assert len(made) == len(units) == 16
+    assert units[:10] == [unit for unit, _, _ in _order([5] * 10)]
+    assert units[10:] == list(range(10, 16))
 
 
 @given(lengths=st.lists(st.integers(1, 50), min_size=1, max_size=200), room=st.integers(50, 120))

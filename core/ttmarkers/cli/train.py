@@ -43,24 +43,23 @@ def train(
     if not config.train.model:
         raise ConfigError("no model is named: give --model, such as scratch:tiny, or train.model in the config")
 
-    from ttmarkers.models import is_scratch, scratch_size
+    from ttmarkers.hub import check_name, push
     from ttmarkers.processes import is_first
-    from ttmarkers.training import TrainingJob
+    from ttmarkers.training import TrainingJob, has_checkpoint
     from ttmarkers.training import train as run
 
-    if is_scratch(config.train.model):
-        scratch_size(config.train.model)  # a misspelt name is told before anything is read
+    if push_to:
+        check_name(push_to)
     job = TrainingJob(marked, config.train.model, output, config, context.plugins, resume, note)
     try:
         with contextlib.redirect_stdout(sys.stderr):  # trackers print what they like
             folder = run(job)
     except KeyboardInterrupt:
-        note(f"checkpoints are kept in {output}: go on with --resume")
+        if has_checkpoint(job):
+            note(f"checkpoints are kept in {output}: go on with --resume")
         raise
     if not is_first():
         return
     click.echo(folder)
     if push_to:
-        from ttmarkers.hub import push
-
         note(f"the model is at {push(output, push_to)}")

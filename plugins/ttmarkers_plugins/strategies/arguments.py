@@ -6,6 +6,8 @@ import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from ttmarkers.errors import ConfigError, did_you_mean
 from ttmarkers.models import is_scratch, scratch_size
 from ttmarkers.processes import processes
@@ -26,9 +28,18 @@ SCRATCH_DEFAULTS: dict[str, Any] = {
     "num_train_epochs": 1,
     "train_sampling_strategy": "group_by_length",
 }
-OURS = ("output_dir", "dataset_kwargs", "remove_unused_columns", "completion_only_loss", "disable_tqdm")
-UNSUPPORTED = ("padding_free", "assistant_only_loss", "eval_packing")
+OURS = (
+    "output_dir", "dataset_kwargs", "remove_unused_columns", "completion_only_loss", "disable_tqdm",
+    "resume_from_checkpoint", "dataset_text_field", "dataset_num_proc", "shuffle_dataset", "data_seed",
+)  # fmt: skip
+UNSUPPORTED = (
+    "padding_free", "assistant_only_loss", "eval_packing", "push_to_hub", "chat_template_path", "eos_token",
+    "pad_token", "eval_on_start", "save_only_model",
+)  # fmt: skip
+AT_LEAST_ONE = ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps")
 ORDERS = ("random", "sequential", "group_by_length")
+FAULTS = (TypeError, ValueError, ImportError, RuntimeError, AttributeError, KeyError)
+"""What TRL, transformers and PEFT raise for settings that they do not take."""
 PATIENCE = 24 * 60 * 60  # seconds that other processes wait for the first to prepare the rows
 
 
@@ -37,13 +48,21 @@ def checkpoints(job: TrainingJob) -> Path:
     return job.output / "checkpoints"
 
 
-def last_checkpoint(job: TrainingJob) -> str | None:
+def last_checkpoint(job: TrainingJob) -> Path | None:
     """Return the newest whole checkpoint of a job that is resumed."""
     if not job.resume:
         return None
-    # the state is written last: a checkpoint without it was cut off
-    whole = [path.parent for path in checkpoints(job).glob("checkpoint-*/trainer_state.json")]
-    return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
+    # the state is written last: a checkpoint without a whole one was cut off
+    whole = [path.parent for path in checkpoints(job).glob("checkpoint-*/trainer_state.json") if _is_json(path)]
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def make_arguments(job: TrainingJob) -> Any:
@@ -64,7 +83,7 @@ def make_arguments(job: TrainingJob) -> Any:
         "seed": job.config.seed,
         "bf16": cuda and torch.cuda.is_bf16_supported(),
         "report_to": "none",
-        "save_total_limit": 1,
+        "save_total_limit": 2,  # should the newest be cut off
         "dataloader_pin_memory": cuda,
         "ddp_timeout": PATIENCE,
         "ddp_find_unused_parameters": False,
@@ -82,13 +101,15 @@ def make_arguments(job: TrainingJob) -> Any:
         "remove_unused_columns": False,
         "disable_tqdm": True,
         "packing": False,
+        "model_init_kwargs": None,  # the model is loaded by us
     }
     try:
         with warnings.catch_warnings():
             # transformers renames its keys over two releases; TRL still sets the old ones itself
             warnings.simplefilter("ignore", FutureWarning)
             made = SFTConfig(**{**defaults, **given, **fixed})
-    except (TypeError, ValueError, ImportError) as error:
+            _make_trackers(made)
+    except FAULTS as error:
         raise not_taken(error) from error
     if made.world_size != processes():
         raise ConfigError(
@@ -111,6 +132,8 @@ def not_taken(error: Exception) -> ConfigError:
 
 def _check_keys(job: TrainingJob, known: set[str]) -> None:
     given = job.config.train.engine_keys
+    if "cooldown" in job.config.train.model_fields_set and job.config.train.strategy != "cooldown":
+        raise ConfigError("train.cooldown is for the strategy cooldown: set train.strategy, or leave it out")
     for key in given:
         if key not in known:
             ours = set(type(job.config.train).model_fields)
@@ -121,6 +144,7 @@ def _check_keys(job: TrainingJob, known: set[str]) -> None:
             raise ConfigError(f"train.{key} is set by ttmarkers: leave it out")
         if key in UNSUPPORTED and given[key]:
             raise ConfigError(f"train.{key} is not supported: leave it out")
+    _check_values(job, given)
     order = given.get("train_sampling_strategy", ORDERS[0])
     if order not in ORDERS:
         raise ConfigError(f"train.train_sampling_strategy = {order} is not supported: use {', '.join(ORDERS)}")
@@ -128,3 +152,35 @@ def _check_keys(job: TrainingJob, known: set[str]) -> None:
         raise ConfigError(
             f"train.packing_strategy = {given['packing_strategy']} cuts examples: use bfd, which keeps them whole"
         )
+
+
+def _check_values(job: TrainingJob, given: dict[str, Any]) -> None:
+    """Check the kinds of values that TRL takes in and fails at later."""
+    from trl import SFTConfig
+
+    kinds = {field.name: type(field.default) for field in dataclasses.fields(SFTConfig)}
+    for key, value in given.items():
+        if (
+            kinds[key] in (int, float)
+            and (isinstance(value, bool) or not isinstance(value, int | float))
+            and value is not None
+        ):
+            raise ConfigError(f"train.{key} = {value!r}: it takes a number")
+        if kinds[key] is bool and not isinstance(value, bool):
+            raise ConfigError(f"train.{key} = {value!r}: it takes true or false")
+        if key in AT_LEAST_ONE and value < 1:
+            raise ConfigError(f"train.{key} = {value!r}: it is at least 1")
+    if given.get("max_steps") == 0 or given.get("dataloader_num_workers", 0) < 0:
+        raise ConfigError(
+            "train.max_steps is at least 1 (or -1: train.num_train_epochs counts), and no worker is less than 0"
+        )
+    if not isinstance(given.get("model_init_kwargs") or {}, dict):
+        raise ConfigError("train.model_init_kwargs holds keys with values, such as {attn_implementation: eager}")
+
+
+def _make_trackers(arguments: Any) -> None:
+    """Raise what a tracker that is not installed raises, before anything is read."""
+    from transformers.integrations.integration_utils import get_reporting_integration_callbacks
+
+    for tracker in get_reporting_integration_callbacks(arguments.report_to):
+        tracker()

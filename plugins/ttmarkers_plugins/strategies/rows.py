@@ -39,34 +39,39 @@ class EpochOrder(torch.utils.data.Sampler["Key"]):
         batch_size: units that are trained on together, in all processes.
         seed: of the order.
         order: ``random``, ``sequential`` or ``group_by_length``.
-        total: units that the whole run reads.
+        epochs: how many the whole run has; may be a fraction.
+        multiple: an order is filled up to a multiple of this with units that have no loss (`MarkedRows`).
     """
 
-    def __init__(self, lengths: numpy.ndarray, batch_size: int, seed: int, order: str, total: float) -> None:
+    def __init__(
+        self, lengths: numpy.ndarray, batch_size: int, seed: int, order: str, epochs: float, *, multiple: int = 1
+    ) -> None:
         self._lengths = torch.from_numpy(lengths)
         self._batch_size = batch_size
         self._seed = seed
         self._order = order
-        self._total = max(total, 1.0)
+        self._epochs = epochs
+        self._size = math.ceil(len(lengths) / multiple) * multiple
         self.epoch = 0
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return self._size
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch comes next."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Key]:
-        read = self.epoch * len(self)
-        for number, unit in enumerate(self._units().tolist()):
-            yield unit, self.epoch, min((read + number) / self._total, 1 - 1e-9)
+        count = len(self._lengths)
+        for number, unit in enumerate([*self._units().tolist(), *range(count, self._size)]):
+            place = (self.epoch + min(number / count, 1)) / self._epochs
+            yield unit, self.epoch, min(place, 1 - 1e-9)
 
     def _units(self) -> torch.Tensor:
         if self._order == "sequential":
-            return torch.arange(len(self))
+            return torch.arange(len(self._lengths))
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self.epoch)
-        order = torch.randperm(len(self), generator=generator)
+        order = torch.randperm(len(self._lengths), generator=generator)
         return self._grouped(order, generator) if self._order == "group_by_length" else order
 
     def _grouped(self, order: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

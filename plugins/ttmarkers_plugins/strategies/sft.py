@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 import warnings
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from ttmarkers.encoding import Encoder
 from ttmarkers.errors import ConfigError, did_you_mean
@@ -15,12 +18,17 @@ from ttmarkers.processes import is_first, wait
 from ttmarkers.rendering import Renderer
 from ttmarkers.tax import describe_tax, tax_of
 from ttmarkers.training import Trained, TrainingJob, check_base, finish
-from ttmarkers_plugins.strategies.arguments import checkpoints, last_checkpoint, make_arguments, not_taken
+from ttmarkers_plugins.strategies.arguments import FAULTS, checkpoints, last_checkpoint, make_arguments, not_taken
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from ttmarkers_plugins.strategies.rows import Batches, MarkedRows
+
+WEIGHTS = (".safetensors", ".safetensors.index.json", "config.json")
+"""How the names of a checkpoint's files end that make a model."""
 
 
 class Sft:
@@ -31,11 +39,6 @@ class Sft:
 
     def train(self, job: TrainingJob) -> Path:
         """Train and save: the model, its tokenizer, ``log.json``, ``run.json``, the card, and last ``markers.json``."""
-        from transformers.utils import logging
-
-        if job.resume and (job.output / "markers.json").exists():
-            job.say(f"{job.output} is finished already")
-            return job.output
         arguments = make_arguments(job)  # a misspelt key is told before a long file is read
         adapter = self.adapter(job)
         limits = [limit for limit in (arguments.max_length, context_length(job.model)) if limit]
@@ -47,16 +50,31 @@ class Sft:
             check_base(job, prepared)
         encoder = Encoder(tokenizer)
         if is_first():
-            for line in (*describe(prepared), *(describe_tax(tax_of(job, prepared, encoder)) if self.marked else ())):
+            taxes = tax_of(job, prepared, encoder, writes=self.writes) if self.marked else {}
+            for line in (*describe(prepared, marked=self.marked), *describe_tax(taxes)):
                 job.say(line)
-        trainer = self._trainer(job, prepared, arguments, model, encoder, adapter)
-        keep_freed_memory()
-        logging.disable_progress_bar()  # each checkpoint would draw one
-        with warnings.catch_warnings():
-            # torch's own notes on pinned memory and the like are no news to the user
-            warnings.simplefilter("ignore")
-            trainer.train(resume_from_checkpoint=last_checkpoint(job))
-        self._save(job, prepared, trainer, model, encoder)
+        if model.generation_config is not None:
+            model.generation_config.eos_token_id = list(encoder.end_ids)  # what ends an answer ends it everywhere
+        last = last_checkpoint(job)
+        state = orjson.loads((last / "trainer_state.json").read_bytes()) if last else {}
+        facts = {"parameters": model.num_parameters(), "processes": arguments.world_size}
+        if last and state["global_step"] >= state["max_steps"]:
+            log = state["log_history"]  # it was interrupted while it was saved
+            if is_first():
+                for path in (path for path in last.iterdir() if path.name.endswith(WEIGHTS)):
+                    shutil.copy(path, job.output / path.name)
+        else:
+            trainer = self._trainer(job, prepared, arguments, model, encoder, adapter)
+            trainer.count_tokens_from(state.get("log_history", ()))
+            _train(trainer, last)
+            log = trainer.state.log_history
+            _save_weights(job, trainer, model)
+        if is_first():
+            encoder.tokenizer.save_pretrained(job.output)
+            finish(job, prepared, Trained(self.marked, self.writes, log, facts))
+            if not any(key.startswith("save_") for key in job.config.train.engine_keys):
+                shutil.rmtree(checkpoints(job), ignore_errors=True)
+        wait()
         return job.output
 
     def adapter(self, job: TrainingJob) -> Any:
@@ -78,9 +96,9 @@ class Sft:
         encoder: Encoder,
         adapter: Any,
     ) -> Any:
+        import numpy
         from transformers import PrinterCallback
 
-        from ttmarkers_plugins.strategies.packing import best_fit, prove_isolation
         from ttmarkers_plugins.strategies.progress import ShowProgress
         from ttmarkers_plugins.strategies.rows import Batches, EpochOrder, FollowEpoch, MarkedRows
         from ttmarkers_plugins.strategies.trainer import MarkerTrainer
@@ -90,32 +108,28 @@ class Sft:
         flat = packing and "flash" in str(getattr(model.config, "_attn_implementation", ""))
         pad_id = int(encoder.tokenizer.pad_token_id or 0)
         batches = Batches(pad_id, arguments.pad_to_multiple_of, packed=packing, flat=flat)
+        at_once = arguments.per_device_train_batch_size * arguments.world_size
+        # several processes must come out even without reading a row twice
+        evened = at_once if arguments.world_size > 1 else 1
         packs, lengths = None, prepared.rows.lengths
         if packing:
-            if not prepared.max_length:
-                raise ConfigError("train.packing needs a length to fill: set train.max_length")
-            prove_isolation(model, MarkedRows(prepared.rows, renderer, encoder), batches)
-            packs = best_fit(lengths, prepared.max_length)
-            lengths = lengths[[pack[0] for pack in packs]]
-            if is_first():
-                full = prepared.rows.lengths.sum() / (len(packs) * prepared.max_length)
-                job.say(f"{len(prepared.rows)} examples are packed into {len(packs)} of {prepared.max_length} tokens, "
-                        f"{full:.1%} full; none sees another's tokens")  # fmt: skip
+            packs = self._packs(job, prepared, MarkedRows(prepared.rows, renderer, encoder), model, batches)
+            lengths = numpy.array([lengths[pack].sum() for pack in packs], dtype=lengths.dtype)
         held_out = None
         if prepared.held_out:
-            evened = arguments.per_device_eval_batch_size * arguments.world_size
-            held_out = MarkedRows(prepared.held_out, renderer, encoder, multiple=evened)
-        at_once = arguments.per_device_train_batch_size * arguments.world_size
-        steps = arguments.max_steps * at_once * arguments.gradient_accumulation_steps
-        total = steps if arguments.max_steps > 0 else arguments.num_train_epochs * len(lengths)
-        order = EpochOrder(lengths, at_once, job.config.seed, arguments.train_sampling_strategy, total)
+            multiple = arguments.per_device_eval_batch_size * arguments.world_size
+            held_out = MarkedRows(prepared.held_out, renderer, encoder, multiple=multiple)
+        updates = math.ceil(math.ceil(len(lengths) / at_once) / arguments.gradient_accumulation_steps)
+        epochs = arguments.max_steps / updates if arguments.max_steps > 0 else arguments.num_train_epochs
+        kind = arguments.train_sampling_strategy
+        order = EpochOrder(lengths, at_once, job.config.seed, kind, epochs, multiple=evened)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # TRL and PEFT still use names that transformers changes
                 trainer = MarkerTrainer(
                     model=model,
                     args=arguments,
-                    rows=MarkedRows(prepared.rows, renderer, encoder, packs),
+                    rows=MarkedRows(prepared.rows, renderer, encoder, packs, multiple=evened),
                     held_out=held_out,
                     processing_class=encoder.tokenizer,
                     data_collator=batches,
@@ -125,29 +139,27 @@ class Sft:
                     markers=prepared.taxonomy.names if self.marked else (),
                     peft_config=adapter,
                 )
-        except (TypeError, ValueError) as error:
+        except FAULTS as error:
             raise not_taken(error) from error
         trainer.remove_callback(PrinterCallback)  # it prints on standard output, which is for results
         return trainer
 
-    def _save(
-        self, job: TrainingJob, prepared: Prepared, trainer: Any, model: PreTrainedModel, encoder: Encoder
-    ) -> None:
-        # gathered from all processes where each holds a part; what is tied is written once, as by one process
-        weights = trainer.accelerator.get_state_dict(trainer.model) if trainer.args.world_size > 1 else None
-        for name in getattr(model, "all_tied_weights_keys", None) or ():
-            if weights is not None:
-                weights.pop(name, None)
+    def _packs(
+        self, job: TrainingJob, prepared: Prepared, rows: MarkedRows, model: PreTrainedModel, batches: Batches
+    ) -> list[list[int]]:
+        from ttmarkers_plugins.strategies.packing import best_fit, prove_isolation
+
+        if not prepared.max_length:
+            raise ConfigError("train.packing needs a length to fill: set train.max_length")
+        prove_isolation(model, rows, batches)
+        packs = best_fit(prepared.rows.lengths, prepared.max_length)
         if is_first():
-            if model.generation_config is not None:
-                model.generation_config.eos_token_id = list(encoder.end_ids)  # what ends an answer ends it everywhere
-            trainer.accelerator.unwrap_model(trainer.model).save_pretrained(job.output, state_dict=weights)
-            encoder.tokenizer.save_pretrained(job.output)
-            if not any(key.startswith("save_") for key in job.config.train.engine_keys):
-                shutil.rmtree(checkpoints(job), ignore_errors=True)
-            facts = {"parameters": model.num_parameters(), "processes": trainer.args.world_size}
-            finish(job, prepared, Trained(self.marked, self.writes, trainer.state.log_history, facts))
-        wait()
+            full = prepared.rows.lengths.sum() / (len(packs) * prepared.max_length)
+            job.say(
+                f"{len(prepared.rows)} examples are packed into {len(packs)} of {prepared.max_length} tokens, "
+                f"{full:.1%} full; none sees another's tokens"
+            )
+        return packs
 
 
 class PromptOnly(Sft):
@@ -185,7 +197,10 @@ class Lora(Sft):
         for key in job.config.train.lora:
             if key not in known:
                 raise ConfigError(f"train.lora.{key} is no key of PEFT's LoraConfig: {did_you_mean(key, known)}")
-        return LoraConfig(**{"task_type": "CAUSAL_LM", **job.config.train.lora})
+        try:
+            return LoraConfig(**{"task_type": "CAUSAL_LM", **job.config.train.lora})
+        except FAULTS as error:
+            raise ConfigError(f"train.lora: PEFT does not take these keys: {' '.join(str(error).split())}") from error
 
 
 class Baseline(Sft):
@@ -194,11 +209,33 @@ class Baseline(Sft):
     marked = False
 
 
+def _train(trainer: Any, last: Path | None) -> None:
+    from transformers.utils import logging
+
+    keep_freed_memory()
+    logging.disable_progress_bar()  # each checkpoint would draw one
+    with warnings.catch_warnings():
+        # torch's own notes on pinned memory and the like are no news to the user
+        warnings.simplefilter("ignore")
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+
+
+def _save_weights(job: TrainingJob, trainer: Any, model: PreTrainedModel) -> None:
+    """Write the weights: gathered from all processes where each holds a part, and what is tied once."""
+    weights = trainer.accelerator.get_state_dict(trainer.model) if trainer.args.world_size > 1 else None
+    for name in getattr(model, "all_tied_weights_keys", None) or ():
+        if weights is not None:
+            weights.pop(name, None)
+    if is_first():
+        trainer.accelerator.unwrap_model(trainer.model).save_pretrained(job.output, state_dict=weights)
+
+
 def _model(job: TrainingJob, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     if is_scratch(job.model):
         model = make_model(scratch_size(job.model), tokenizer, job.config.seed)
     else:
-        options = job.config.train.engine_keys.get("model_init_kwargs") or {}
+        # small steps are lost in half precision: as TRL does, the weights are float32 and bf16 is for the arithmetic
+        options = {"dtype": "float32", **(job.config.train.engine_keys.get("model_init_kwargs") or {})}
         model = load_model(job.model, **options)
     rows = int(model.get_input_embeddings().num_embeddings)  # type: ignore[arg-type]
     if len(tokenizer) > rows:

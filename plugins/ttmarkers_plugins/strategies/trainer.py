@@ -55,8 +55,16 @@ class MarkerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
         base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
         base.register_forward_hook(self._split_loss)
 
+    def count_tokens_from(self, log: Sequence[dict[str, Any]]) -> None:
+        """Go on counting tokens where a run that is resumed had come to, as its log says."""
+        self._total_train_tokens = next((entry["num_tokens"] for entry in reversed(log) if "num_tokens" in entry), 0)
+
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
         return self._order
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> torch.utils.data.Sampler[int]:
+        # the engine's grouping by length would encode all rows once more to know how long they are
+        return torch.utils.data.SequentialSampler(eval_dataset)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *arguments: Any, **options: Any) -> Any:
         """Compute TRL's loss, the block's tokens weighted."""
@@ -88,7 +96,9 @@ class MarkerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
         if mode == "eval" and "eval_loss" not in logs:  # the run's last words, when an evaluation came just before
             super().log(logs, *arguments, **options)
             return
-        loss, figures = self._tallies[mode].figures(self.accelerator, intervals=mode == "eval")
+        loss, figures = self._tallies[mode].figures(
+            self.accelerator, intervals=mode == "eval", block_weight=self._block_weight
+        )
         logs.update({(f"eval_{name}" if mode == "eval" else name): value for name, value in figures.items()})
         if mode == "eval":
             logs["eval_loss"] = loss  # the engine's is a mean of batches' means, whatever number of tokens they have
@@ -152,8 +162,10 @@ class Tally:
         hits = cases * (wrong == 0)
         sums.dropped += torch.stack([hits, cases], 1).view(-1, len(self._names), 2).sum(0)
 
-    def figures(self, accelerator: Any, *, intervals: bool) -> tuple[float, dict[str, float]]:
-        """Return the mean loss and the other means, over all processes since the last call, and begin anew."""
+    def figures(
+        self, accelerator: Any, *, intervals: bool, block_weight: float = 1.0
+    ) -> tuple[float, dict[str, float]]:
+        """Return the mean loss, weighted as in training, and the other means, over all processes; begin anew."""
         sums, self._sums = self._sums or self._empty(accelerator.device), None
         parts, markers, dropped = (
             accelerator.reduce(table, reduction="sum").tolist() for table in (sums.parts, sums.markers, sums.dropped)
@@ -171,8 +183,9 @@ class Tally:
                 found |= {f"accuracy.{name}": estimate.value, f"n.{name}": estimate.n}
                 if intervals:
                     found |= {f"accuracy.{name}.low": estimate.low, f"accuracy.{name}.high": estimate.high}
-        total, tokens = (sum(column) for column in zip(*parts, strict=True))
-        return total / max(tokens, 1), found
+        weights = {BLOCK: block_weight, ANSWER: 1.0}
+        total = sum(weights[part] * loss for part, (loss, _) in zip(PARTS, parts, strict=True))
+        return total / max(sum(tokens for _, tokens in parts), 1), found
 
     def _empty(self, device: torch.device) -> _Sums:
         return _Sums(

@@ -10,6 +10,7 @@ from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.marked import read_packed
 from ttmarkers.models import context_length, load_model
 from ttmarkers.preparation import prepare
+from ttmarkers.processes import is_first, wait
 from ttmarkers.rendering import Renderer
 from ttmarkers.training import Trained, check_base, finish
 
@@ -40,25 +41,29 @@ class Preference:
         pairs = datasets.Dataset.from_list(_pairs(job, prepared, Encoder(tokenizer)))
         trainer = DPOTrainer(model, args=arguments, train_dataset=pairs, processing_class=tokenizer)
         trainer.train()
-        trainer.model.save_pretrained(job.output)
-        tokenizer.save_pretrained(job.output)
-        finish(job, prepared, Trained(log=trainer.state.log_history))
+        if is_first():
+            trainer.model.save_pretrained(job.output)
+            tokenizer.save_pretrained(job.output)
+            finish(job, prepared, Trained(log=trainer.state.log_history))
+        wait()
         return job.output
 
 
 def _pairs(job: TrainingJob, prepared: Prepared, encoder: Encoder) -> list[dict[str, Any]]:
-    """Return prompts, and the two answers to each, as texts."""
+    """Return prompts, and the two answers to each, as texts; answers end as the chat template ends a turn."""
     renderer = Renderer(prepared.template, prepared.dropout(job))
     kept = set(prepared.rows.numbers.tolist())
+    # by their origin: rows that were left out or cut (train.overlong) may be numbered otherwise than in the input
+    rejected = {origin: row.get("rejected") for origin, row in rows(job.inputs)}
     found = []
-    for number, (example, (origin, row)) in enumerate(
-        zip(read_packed(prepared.rows.path), rows(job.inputs), strict=True)
-    ):
+    for number, example in enumerate(read_packed(prepared.rows.path)):
         if number not in kept:
             continue
-        if not isinstance(row.get("rejected"), str):
-            raise DataError(f"{origin}: there is no column 'rejected' with the answer that is not preferred")
+        other = rejected[example.origin]
+        if not isinstance(other, str):
+            raise DataError(f"{example.origin}: there is no column 'rejected' with the answer that is not preferred")
         pair = renderer.render(example)
-        prompt = encoder.prompt_text(pair.prompt)
-        found.append({"prompt": prompt, "chosen": pair.completion, "rejected": pair.block + row["rejected"]})
+        answers = {"chosen": pair.completion, "rejected": pair.block + other}
+        ended = {name: answer + encoder.suffix for name, answer in answers.items()}
+        found.append({"prompt": encoder.prompt_text(pair.prompt), **ended})
     return found
