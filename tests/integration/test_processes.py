@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,10 @@ from support import TTM, Outcome, environment, read_rows, train, write_rows
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "examples" / "accelerate"
-SETTINGS = ("train.max_steps=6", "train.logging_steps=1", "train.num_train_epochs=9", "train.held_out=0.2")
-SETTINGS = (*SETTINGS, "train.eval_strategy=steps", "train.eval_steps=3", "train.per_device_eval_batch_size=4")
+# 51 rows, eight at a time: two epochs and a bit, each of which ends in a short batch
+SETTINGS = ("train.max_steps=16", "train.logging_steps=1", "train.num_train_epochs=9", "train.held_out=0.2")
+SETTINGS = (*SETTINGS, "train.eval_strategy=steps", "train.eval_steps=8", "train.per_device_eval_batch_size=4")
+SETTINGS = (*SETTINGS, "train.save_steps=2")
 FIGURES = ("loss", "grad_norm", "learning_rate", "num_tokens")
 
 
@@ -46,7 +51,7 @@ def alone(marked: Path, folder: Path) -> Path:
 def _check_same(alone: Path, together: Path) -> None:
     """Compare all that was logged, and the weights, within what rounding makes of another order of sums."""
     one, two = (json.loads((folder / "log.json").read_bytes())[:-1] for folder in (alone, together))
-    assert len(one) == len(two) == 8
+    assert len(one) == len(two) == 18
     for first, second in zip(one, two, strict=True):
         assert set(first) == set(second)
         # the engine's own means over batches count a batch that was filled up like any other
@@ -56,7 +61,7 @@ def _check_same(alone: Path, together: Path) -> None:
         assert {name: first[name] for name in names} == pytest.approx({name: second[name] for name in names}, rel=2e-4)
     weights, others = (load_file(folder / "model.safetensors") for folder in (alone, together))
     assert set(weights) == set(others)
-    assert all(torch.allclose(weights[name], others[name], atol=2e-5) for name in weights)
+    assert all(torch.allclose(weights[name], others[name], atol=1e-4) for name in weights)
     assert {path.name for path in alone.iterdir()} == {path.name for path in together.iterdir()}
     facts = [json.loads((folder / "markers.json").read_bytes()) for folder in (alone, together)]
     assert facts[0] == facts[1]
@@ -72,6 +77,26 @@ def test_two_processes(alone: Path, marked: Path, tmp_path: Path) -> None:
     assert done.out == f"{tmp_path / 'two'}\n"
     assert done.err.count("examples; tokens without dropout") == 1
     _check_same(alone, tmp_path / "two")
+
+
+def test_two_processes_that_were_killed(alone: Path, marked: Path, tmp_path: Path) -> None:
+    """Killed in the second epoch and resumed, they still do as one process that nothing disturbed."""
+    output = tmp_path / "killed"
+    launcher = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29514", str(TTM)]
+    words = [sys.executable, "-m", *launcher, *map(str, _words(marked, output, 4))]
+    process = subprocess.Popen(
+        words, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while not (output / "checkpoints" / "checkpoint-8" / "trainer_state.json").exists():
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = _launch(launcher, *_words(marked, output, 4), "--resume")
+    assert done.code == 0, done.err
+    _check_same(alone, output)
 
 
 def test_two_processes_that_share_the_weights(alone: Path, marked: Path, tmp_path: Path) -> None:
