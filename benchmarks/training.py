@@ -2,8 +2,8 @@
 
     python benchmarks/training.py MARKED... [--model scratch:small] [--steps 40] [--turns 3] [--packing]
 
-Both sides train a new model of the same weights on the same number of rows a step, by the same settings, in a process
-of its own each, in turn. ``ttm`` renders rows with dropout, encodes and checks them while it trains; TRL reads token
+Both sides train a new model of the same weights on the same rows in the same order, by the same settings, in a process
+of its own each, in turn; so their losses must agree. ``ttm`` renders rows with dropout, encodes and checks them while it trains; TRL reads token
 ids and labels from disk. What is compared is tokens (padding not counted) per second of training, without start and
 preparation. ``--packing`` packs on both sides, TRL with its own best-fit packing, which wants FlashAttention to keep
 examples apart, so it is for the speed alone.
@@ -30,8 +30,8 @@ def settings(steps: int) -> dict[str, Any]:
     return {
         "max_steps": steps, "per_device_train_batch_size": BATCH, "learning_rate": 1e-3, "max_length": LENGTH,
         "logging_steps": steps, "save_strategy": "no", "gradient_checkpointing": False, "weight_decay": 0.01,
-        "train_sampling_strategy": "random", "use_cpu": True, "num_train_epochs": 1, "warmup_steps": 5,
-        "lr_scheduler_type": "cosine", "adam_beta2": 0.98, "seed": 0,
+        "train_sampling_strategy": "sequential", "use_cpu": True, "num_train_epochs": 1, "warmup_steps": 5,
+        "lr_scheduler_type": "cosine", "adam_beta2": 0.98, "seed": 0, "bf16": False,
     }  # fmt: skip
 
 

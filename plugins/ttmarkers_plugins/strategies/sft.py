@@ -39,6 +39,7 @@ class Sft:
 
     def train(self, job: TrainingJob) -> Path:
         """Train and save: the model, its tokenizer, ``log.json``, ``run.json``, the card, and last ``markers.json``."""
+        keep_freed_memory()
         arguments = make_arguments(job)  # a misspelt key is told before a long file is read
         adapter = self.adapter(job)
         limits = [limit for limit in (arguments.max_length, context_length(job.model)) if limit]
@@ -212,7 +213,6 @@ class Baseline(Sft):
 def _train(trainer: Any, last: Path | None) -> None:
     from transformers.utils import logging
 
-    keep_freed_memory()
     logging.disable_progress_bar()  # each checkpoint would draw one
     with warnings.catch_warnings():
         # torch's own notes on pinned memory and the like are no news to the user
