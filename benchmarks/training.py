@@ -2,11 +2,11 @@
 
     python benchmarks/training.py MARKED... [--model scratch:small] [--steps 40] [--turns 3] [--packing]
 
-Both sides train a new model of the same weights on the same rows in the same order, by the same settings, in a process
-of its own each, in turn; so their losses must agree. ``ttm`` renders rows with dropout, encodes and checks them while it
-trains; TRL reads token ids and labels from disk. What is compared is tokens (padding not counted) per second of training,
-without start and preparation. ``--packing`` packs on both sides, TRL with its own best-fit packing, which wants
-FlashAttention to keep examples apart, so it is for the speed alone.
+Both sides train a new model of the same weights on the same rows in the same order, by the same settings, each in a
+process of its own, in turn; so their losses must agree. ``ttm`` renders rows with dropout, encodes and checks them
+while it trains; TRL reads token ids and labels from disk. What is compared is tokens (padding not counted) per second
+of training, without start and preparation. ``--packing`` packs on both sides, TRL with its own best-fit packing, which
+wants FlashAttention to keep examples apart, so it is for the speed alone.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 TURN_END = "\n"
 TAIL = 16  # tokens
-AROUND = 48  # characters
+AROUND = 24  # characters
 
 
 class Encoder:
@@ -109,8 +109,8 @@ class Encoder:
         """
         starts = [self._start_text(pair)[-AROUND:] for pair in pairs]
         ends = [(self._lead + pair.completion + self.suffix)[:AROUND] for pair in pairs]
-        wholes = self._ids([start + end for start, end in zip(starts, ends, strict=True)])
-        for pair, prompt, whole in zip(pairs, self._ids(starts), wholes, strict=True):
+        found = self._ids([*starts, *(start + end for start, end in zip(starts, ends, strict=True))])
+        for pair, prompt, whole in zip(pairs, found[: len(pairs)], found[len(pairs) :], strict=True):
             if whole[: len(prompt)] != prompt:
                 raise DataError(self._mismatch(pair, prompt, whole))
 
@@ -196,7 +196,7 @@ class Encoder:
             pair.id,
             [*first, *whole, *last],
             [PROMPT] * before + [BLOCK] * block + [ANSWER] * rest,
-            [0] * before + _marks(pair, extents) + [0] * rest,
+            [0] * before + (_marks(pair, extents) if pair.spans else [0] * block) + [0] * rest,
         )
 
     def _extents(self, pair: RenderedPair, start: str, end: str, target: list[int]) -> list[tuple[int, int]]:

@@ -23,7 +23,7 @@ from ttmarkers.errors import DataError
 from ttmarkers.marked import Counts, RowWriter, read_marked, read_packed
 from ttmarkers.models import is_scratch, load_tokenizer, make_tokenizer, scratch_size
 from ttmarkers.processes import first_then_others
-from ttmarkers.records import PART_NAMES
+from ttmarkers.records import ANSWER, BLOCK, PART_NAMES
 from ttmarkers.rendering import Renderer
 from ttmarkers.taxonomy import make_taxonomy
 from ttmarkers.template import load_template
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ttmarkers.template import Template
     from ttmarkers.training import TrainingJob
 
-BATCH = 256
+BATCH = 512
 FIT_ROWS = 20_000  # a tokenizer learns nothing more from further rows
 
 
@@ -224,12 +224,12 @@ class RowChecker:
         max_length: int | None,
     ) -> None:
         self._job = job
-        self._known = template.taxonomy
+        self._known = frozenset(template.names)
         self._max_length = max_length
         self._encoder = Encoder(tokenizer)
         dropout = job.config.dropout.make(job.config.seed)
         self._drops = dropout != dropout.without()
-        self._renderer = Renderer(template, dropout.without())
+        self._renderer = Renderer(template, dropout.without(), spans=False)
         cuts = job.config.train.overlong == "cut" and max_length is not None
         self._cutter = Cutter(job, full, self._renderer, self._encoder, max_length or 0) if cuts else None
 
@@ -240,10 +240,8 @@ class RowChecker:
             path: an Arrow file; rows that are cut are written to another beside it.
             share: of the rows to hold out.
         """
-        import numpy
-
         sets = [_Growing(), _Growing()]
-        totals, counts, overlong, cut = numpy.zeros(3, dtype=numpy.int64), Counts(), 0, 0
+        totals, counts, overlong, cut = [0, 0, 0], Counts(), 0, 0
         target = path.with_suffix(".cut.arrow") if self._cutter else path
         writer = RowWriter(target) if self._cutter else None
         for number, (example, encoded) in enumerate(self._encoded(path)):
@@ -259,7 +257,8 @@ class RowChecker:
                 writer.write(kept)
             if not held:
                 counts.add({name: value for name, value in kept.markers.items() if name in self._known})
-                totals += numpy.bincount(numpy.asarray(encoded.parts), minlength=3)
+                block, answer = encoded.parts.count(BLOCK), encoded.parts.count(ANSWER)
+                totals = [totals[0] + len(encoded.parts) - block - answer, totals[1] + block, totals[2] + answer]
         if writer:
             writer.close()
         rows, held_out = (RowSet(target, *each.arrays()) for each in sets)
@@ -269,7 +268,7 @@ class RowChecker:
                 if overlong
                 else "all rows are held out: lower train.held_out"
             )
-        return rows, held_out, TokenCounts(*map(int, (*totals, overlong, cut))), counts
+        return rows, held_out, TokenCounts(totals[0], totals[1], totals[2], overlong, cut), counts
 
     def _too_long(self, example: MarkedExample, encoded: Encoded) -> tuple[MarkedExample | None, Encoded]:
         if self._job.config.train.overlong == "stop":

@@ -28,8 +28,12 @@ def ask(
     """Return a prompt whose last turn ends with the block of the given markers; without markers, as it is."""
     if not markers:
         return prompt
+    return _behind(prompt, template.render(markers, others), template)
+
+
+def _behind(prompt: tuple[Message, ...], block: str, template: Template) -> tuple[Message, ...]:
     *history, last = prompt
-    return (*history, Message(last.role, last.content + template.before + template.render(markers, others)))
+    return (*history, Message(last.role, last.content + template.before + block))
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,14 @@ class Renderer:
         dropout: which markers leave the prompt.
         writes: whether the target begins with the block.
         plain_from: from which place in the run on, from 0 to 1, examples are rendered without markers.
+        spans: whether to say where markers stand, which takes its time.
     """
 
     template: Template | None
     dropout: Dropout
     writes: bool = True
     plain_from: float = 1.0
+    spans: bool = True
 
     def render(self, example: MarkedExample, epoch: int = 0, place: float = 0.0) -> RenderedPair:
         """Return the texts of one example.
@@ -61,10 +67,17 @@ class Renderer:
             return RenderedPair(example.id, example.prompt, "", example.completion)
         markers = {name: example.markers[name] for name in template.names if name in example.markers}
         kept = self.dropout.kept(tuple(markers), example.id, epoch, markers, place)
-        block, spans = template.render_with_spans(markers, example.others)
+        if self.spans:
+            block, spans = template.render_with_spans(markers, example.others)
+        else:
+            block, spans = template.render(markers, example.others), ()
+        if len(kept) == len(markers):
+            prompt = _behind(example.prompt, block, template) if markers else example.prompt
+        else:
+            prompt = ask(example.prompt, {name: markers[name] for name in kept}, template, example.others)
         return RenderedPair(
             id=example.id,
-            prompt=ask(example.prompt, {name: markers[name] for name in kept}, template, example.others),
+            prompt=prompt,
             block=block + template.after if self.writes else "",
             answer=example.completion,
             dropped=tuple(name for name in markers if name not in kept),

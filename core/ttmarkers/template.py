@@ -115,7 +115,8 @@ class Template:
             DataError: for a value that the taxonomy does not hold.
             UnknownNameError: for a marker that it lacks.
         """
-        return self.render_with_spans(markers, others)[0]
+        pieces = self._pieces(markers, others)
+        return self.opening + self.joiner.join([text for _, _, text in pieces]) + self.closing
 
     def render_with_spans(
         self, markers: Mapping[str, Value], others: Mapping[str, Sequence[Value]] | None = None
