@@ -70,7 +70,7 @@ def _check_same(alone: Path, together: Path) -> None:
 def test_two_processes(alone: Path, marked: Path, tmp_path: Path) -> None:
     """Two processes with half the rows each do as one, and only the first speaks."""
     done = _launch(
-        ["torch.distributed.run", "--nproc-per-node", 2, "--master-port", 29511, TTM],
+        ["torch.distributed.run", "--nproc-per-node", 2, "--master-port", 29521, TTM],
         *_words(marked, tmp_path / "two", 4),
     )
     assert done.code == 0, done.err
@@ -82,7 +82,7 @@ def test_two_processes(alone: Path, marked: Path, tmp_path: Path) -> None:
 def test_two_processes_that_were_killed(alone: Path, marked: Path, tmp_path: Path) -> None:
     """Killed in the second epoch and resumed, they still do as one process that nothing disturbed."""
     output = tmp_path / "killed"
-    launcher = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29514", str(TTM)]
+    launcher = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29524", str(TTM)]
     words = [sys.executable, "-m", *launcher, *map(str, _words(marked, output, 4))]
     process = subprocess.Popen(
         words, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
@@ -102,7 +102,7 @@ def test_two_processes_that_were_killed(alone: Path, marked: Path, tmp_path: Pat
 def test_two_processes_that_share_the_weights(alone: Path, marked: Path, tmp_path: Path) -> None:
     """With the FSDP config of the examples each process holds a part of the weights, and one file is written."""
     settings = yaml.safe_load((EXAMPLES / "fsdp.yaml").read_text(encoding="utf-8"))
-    settings |= {"num_processes": 2, "mixed_precision": "no", "use_cpu": True, "main_process_port": 29512}
+    settings |= {"num_processes": 2, "mixed_precision": "no", "use_cpu": True, "main_process_port": 29522}
     config = tmp_path / "fsdp.yaml"
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     done = _launch(
@@ -117,7 +117,7 @@ def test_a_bad_row_ends_all_processes(marked: Path, tmp_path: Path) -> None:
     """What the first process finds wrong is said, all end, and nothing is left behind."""
     bad = write_rows(tmp_path / "bad.jsonl", [*read_rows(marked)[:9], {"prompt": "Hi", "completion": "Hello."}])
     done = _launch(
-        ["torch.distributed.run", "--nproc-per-node", 2, "--master-port", 29513, TTM],
+        ["torch.distributed.run", "--nproc-per-node", 2, "--master-port", 29523, TTM],
         *_words(bad, tmp_path / "model", 4),
     )
     assert done.code != 0

@@ -138,7 +138,10 @@ class MarkedRows(torch.utils.data.Dataset[dict[str, Any]]):
         return self.__getitems__([key])[0]
 
     def __getitems__(self, keys: Sequence[int | Key]) -> list[dict[str, Any]]:
-        """Return units: ``input_ids``, ``parts`` and ``marks`` of their tokens, and ``lengths`` of their rows."""
+        """Return units: ``input_ids``, ``parts`` and ``marks`` of their tokens, ``lengths`` of their rows.
+
+        ``counted`` has the lengths of the rows that count as read: all, or none of a unit that was added.
+        """
         full: list[Key] = [(key, 0, 0.0) if isinstance(key, int) else key for key in keys]
         wanted = [(row, epoch, place) for unit, epoch, place in full for row in self._rows_of(unit)]
         columns = self._table[[int(self._numbers[row]) for row, _, _ in wanted]]
@@ -161,6 +164,7 @@ class MarkedRows(torch.utils.data.Dataset[dict[str, Any]]):
                     "parts": [part for each in members for part in each.parts],
                     "marks": [mark for each in members for mark in each.marks],
                     "lengths": [len(each.input_ids) for each in members],
+                    "counted": [len(each.input_ids) for each in members] if unit < self._real else [],
                 }
             )
         return units
@@ -193,7 +197,8 @@ class Batches:
     def __call__(self, units: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Return ``input_ids``, ``labels``, ``parts``, ``marks`` and ``examples``, each of shape (units, tokens).
 
-        ``examples`` numbers the rows of the batch. Beside them stands ``attention_mask`` or ``position_ids``.
+        ``examples`` numbers the rows of the batch. Beside them stands ``attention_mask`` or ``position_ids``, and
+        ``tokens``, the number of tokens that count as read, of shape (1).
         """
         if self._flat:
             units = [{key: [item for unit in units for item in unit[key]] for key in units[0]}]
@@ -223,5 +228,6 @@ class Batches:
             "parts": parts,
             "marks": marks,
             "examples": examples,
+            "tokens": torch.tensor([sum(sum(unit["counted"]) for unit in units)]),
             **({"position_ids": positions} if self._packed else {"attention_mask": mask}),
         }

@@ -69,14 +69,16 @@ class MarkerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
     def compute_loss(self, model: Any, inputs: dict[str, Any], *arguments: Any, **options: Any) -> Any:
         """Compute TRL's loss, the block's tokens weighted."""
         self._batch = {name: inputs.pop(name) for name in ("parts", "marks", "examples")}
+        tokens, before = inputs.pop("tokens"), self._total_train_tokens
         try:
-            return super().compute_loss(model, inputs, *arguments, **options)
+            found = super().compute_loss(model, inputs, *arguments, **options)
         finally:
-            if "position_ids" in inputs and self.model.training:
-                # TRL counts one line, as if all packs stood behind each other
-                lines, width = inputs["position_ids"].shape
-                self._total_train_tokens += (lines - 1) * width * self.accelerator.num_processes
             self._batch = None
+        if self.model.training:
+            # TRL counts the padding of packs, and rows that were added to make processes come out even
+            self._total_train_tokens = before + int(self.accelerator.gather(tokens).sum())
+            self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
+        return found
 
     def _split_loss(self, module: torch.nn.Module, arguments: Any, output: Any) -> None:
         log_probs = getattr(output, "log_probs", None)
