@@ -43,8 +43,8 @@ def compare(files: list[str], rows: int, tokenizer_name: str | None, folder: Pat
     from ttmarkers.encoding import Encoder
     from ttmarkers.marked import RowWriter, read_marked, read_packed
     from ttmarkers.models import load_tokenizer, make_tokenizer
-    from ttmarkers.preparation import BATCH, RowChecker
     from ttmarkers.rendering import Renderer
+    from ttmarkers.row_checker import BATCH, RowChecker
     from ttmarkers.taxonomy import make_taxonomy
     from ttmarkers.template import load_template
 
@@ -55,7 +55,7 @@ def compare(files: list[str], rows: int, tokenizer_name: str | None, folder: Pat
     with RowWriter(folder / "rows.arrow") as writer:
         for example in examples:
             writer.write(example)
-    renderer = Renderer(template, job.config.dropout.make(0).without())
+    renderer = Renderer(template, None)
     pairs = [renderer.render(example) for example in examples]
     prompts = ["".join(turn.content + "\n" for turn in pair.prompt) for pair in pairs]
     texts = [prompt + pair.completion for prompt, pair in zip(prompts, pairs, strict=True)]

@@ -68,6 +68,10 @@ class Oracle:
             inside = bool(pair.block) and left < start + len(pair.block)
             expected.append((BLOCK, _mark(pair, left - start, right - start)) if inside else (ANSWER, 0))
         assert list(zip(parts, encoded.marks, strict=True)) == expected
+        for encoder in (self.encoder, self.slow):
+            sizes = encoder.measure([pair])[0]
+            assert (sizes.prompt, sizes.block, sizes.answer) == tuple(parts.count(part) for part in range(3))
+            encoder.check_borders([pair], [pair.prompt])
         return encoded
 
     def pieces(self, encoded: Encoded) -> tuple[str, str, str]:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from ttmarkers.extraction import Extraction
 from ttmarkers.plan import make_plan
-from ttmarkers.records import ANSWER, Example, MarkedExample
+from ttmarkers.records import Example, MarkedExample
 
 if TYPE_CHECKING:
     from ttmarkers.encoding import Encoder
     from ttmarkers.plan import Plan
-    from ttmarkers.records import Encoded
+    from ttmarkers.records import Sizes
     from ttmarkers.rendering import Renderer
     from ttmarkers.taxonomy import Taxonomy
     from ttmarkers.training import TrainingJob
@@ -48,11 +48,11 @@ class Cutter:
         self._extraction = Extraction(replace(plan, steps=tuple(steps), fitted=()))
         self._renderer, self._encoder, self._max_length = renderer, encoder, max_length
 
-    def cut(self, example: MarkedExample, encoded: Encoded) -> tuple[MarkedExample, Encoded] | None:
-        """Return an example with a shorter answer, and its tokens; None if its prompt leaves no room for one."""
-        answer = encoded.parts.count(ANSWER)
+    def cut(self, example: MarkedExample, sizes: Sizes) -> tuple[MarkedExample, Sizes] | None:
+        """Return an example with a shorter answer, and its sizes; None if its prompt leaves no room for one."""
+        answer = sizes.answer
         for _ in range(TRIES):
-            answer -= len(encoded.input_ids) - self._max_length
+            answer -= sizes.total - self._max_length
             if answer < LEAST:
                 return None
             text = self._shortened(example.completion, answer)
@@ -61,10 +61,10 @@ class Cutter:
             shorter = self._extracted_again(example, text)
             if shorter is None:
                 return None
-            encoded = self._encoder.encode([self._renderer.render(shorter)])[0]
-            if len(encoded.input_ids) <= self._max_length:
-                return shorter, encoded
-            answer = min(answer, encoded.parts.count(ANSWER))
+            sizes = self._encoder.measure([self._renderer.render(shorter)])[0]
+            if sizes.total <= self._max_length:
+                return shorter, sizes
+            answer = min(answer, sizes.answer)
         return None
 
     def _shortened(self, text: str, tokens: int) -> str:

@@ -8,7 +8,7 @@ keeps every marker. Written ``50_50`` for 50 % of each.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ttmarkers.errors import ConfigError
@@ -100,7 +100,7 @@ class Dropout:
         whole = self.dataset * (1 - self.tail if rare else 1)
         # a schedule thins out whole blocks: what the other draws do to a block that stays is the same all along
         share = 1 - (1 - whole) * self.factor(place)
-        if share and draw(*key, "dataset") < share:
+        if draw(*key, "dataset") < share:
             return ()
         if self.mode == "independent":
             rates = [self._rate(name, values) for name in names]
@@ -112,9 +112,10 @@ class Dropout:
         dropped = set(ranked[:gone])
         return tuple(name for name in names if name not in dropped)
 
-    def without(self) -> Dropout:
-        """Return the same that drops nothing."""
-        return replace(self, dataset=0.0, sample=0.0, rates={}, schedule=())
+    @property
+    def drops(self) -> bool:
+        """Whether any marker ever leaves a prompt."""
+        return bool(self.dataset or self.sample or any(self.rates.values()) or self.schedule)
 
     def factor(self, place: float) -> float:
         """Return what ``schedule`` makes of the chance of a marker to stay, at a place in the run."""

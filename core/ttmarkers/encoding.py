@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import copy
 from functools import cached_property
-from itertools import pairwise, takewhile
+from itertools import accumulate, pairwise, takewhile
 from typing import TYPE_CHECKING
 
 from ttmarkers.chat import ChatForm
 from ttmarkers.errors import ConfigError, DataError
-from ttmarkers.records import ANSWER, BLOCK, PROMPT, Encoded, Message, mark
+from ttmarkers.records import ANSWER, BLOCK, PROMPT, Encoded, Message, Sizes, mark
 from ttmarkers.token_texts import token_texts
 
 if TYPE_CHECKING:
@@ -95,21 +95,39 @@ class Encoder:
         Raises:
             DataError: for the first pair whose prompt is no prefix, with the tokens that differ.
         """
-        starts = [self._start_text(pair) for pair in pairs]
-        ends = [self._lead + pair.completion + self.suffix for pair in pairs]
-        prompts = self._ids(starts)
-        wholes = self._wholes(starts, ends, prompts)
-        return [self._encoded(*each) for each in zip(pairs, starts, ends, prompts, wholes, strict=True)]
+        texts, prompts, targets = self._tokenised(pairs)
+        return [self._encoded(*each) for each in zip(pairs, texts, prompts, targets, strict=True)]
 
-    def check_borders(self, pairs: Sequence[RenderedPair]) -> None:
-        """Check that no token crosses from a prompt into its target, on the text about the border alone.
+    def measure(self, pairs: Sequence[RenderedPair]) -> list[Sizes]:
+        """Check pairs as `encode` does, and return only how many tokens their parts have.
+
+        Raises:
+            DataError: as `encode` does.
+        """
+        found = []
+        ends = 0 if self._chat else 1
+        for pair, text, prompt, target in zip(pairs, *self._tokenised(pairs), strict=True):
+            block = self._block_size(pair, text, target) if pair.block else 0
+            self._check_known(pair, prompt, target[:block])
+            found.append(Sizes(len(self._start) + len(prompt), block, len(target) - block + ends))
+        return found
+
+    def check_borders(self, pairs: Sequence[RenderedPair], prompts: Sequence[Sequence[Message]]) -> None:
+        """Check that no token crosses from other prompts into the pairs' targets, on the text about the border alone.
+
+        Args:
+            pairs: their targets are taken.
+            prompts: what stands before each.
 
         Raises:
             DataError: for the first pair where one does, with the tokens that differ.
         """
-        starts = [self._start_text(pair)[-AROUND:] for pair in pairs]
-        ends = [(self._lead + pair.completion + self.suffix)[:AROUND] for pair in pairs]
-        found = self._ids([*starts, *(start + end for start, end in zip(starts, ends, strict=True))])
+        starts = [self.prompt_text(prompt)[-AROUND:] for prompt in prompts]
+        wholes = [
+            start + (self._lead + pair.completion[:AROUND] + self.suffix)[:AROUND]
+            for start, pair in zip(starts, pairs, strict=True)
+        ]
+        found = self._ids([*starts, *wholes])
         for pair, prompt, whole in zip(pairs, found[: len(pairs)], found[len(pairs) :], strict=True):
             if whole[: len(prompt)] != prompt:
                 raise DataError(self._mismatch(pair, prompt, whole))
@@ -145,24 +163,31 @@ class Encoder:
         core.no_truncation()
         return [found.ids for found in core.encode_batch_fast(texts, add_special_tokens=False)]
 
-    def _wholes(self, starts: list[str], ends: list[str], prompts: list[list[int]]) -> list[list[int]]:
-        """Return the tokens of prompts with what follows.
+    def _tokenised(
+        self, pairs: Sequence[RenderedPair]
+    ) -> tuple[list[tuple[str, str]], list[list[int]], list[list[int]]]:
+        """Return texts, prompt tokens and target tokens of pairs, the former being what the whole begins with.
 
         A prompt is not tokenised a second time but for its last tokens: if these come out the same with the rest
         behind them, nothing before them can differ either. Where they do not, the whole is tokenised.
         """
+        starts = [self._start_text(pair) for pair in pairs]
+        ends = [self._lead + pair.completion + self.suffix for pair in pairs]
+        prompts = self._ids(starts)
         tails = [self._tail(start, prompt) for start, prompt in zip(starts, prompts, strict=True)]
-        found = self._ids([tail + end for (tail, _), end in zip(tails, ends, strict=True)])
-        wholes: list[list[int]] = []
+        targets: list[list[int]] = []
         again: list[int] = []
+        found = self._ids([tail + end for (tail, _), end in zip(tails, ends, strict=True)])
         for number, ((_, count), ids, prompt) in enumerate(zip(tails, found, prompts, strict=True)):
-            same = count == len(prompt) or ids[:count] == prompt[len(prompt) - count :]
-            wholes.append(prompt[: len(prompt) - count] + ids)
-            if not same:
+            if ids[:count] != prompt[len(prompt) - count :]:
                 again.append(number)
-        for number, ids in zip(again, self._ids([starts[number] + ends[number] for number in again]), strict=True):
-            wholes[number] = ids
-        return wholes
+            targets.append(ids[count:])
+        for number, whole in zip(again, self._ids([starts[number] + ends[number] for number in again]), strict=True):
+            prompt = prompts[number]
+            if whole[: len(prompt)] != prompt:
+                raise DataError(self._mismatch(pairs[number], prompt, whole))
+            targets[number] = whole[len(prompt) :]
+        return list(zip(starts, ends, strict=True)), prompts, targets
 
     def _tail(self, start: str, prompt: list[int]) -> tuple[str, int]:
         """Return the end of a prompt that is tokenised again, and how many of its tokens that is; all, if need be."""
@@ -179,45 +204,51 @@ class Encoder:
                 return text, count
         return start, len(prompt)
 
-    def _encoded(self, pair: RenderedPair, start: str, end: str, prompt: list[int], whole: list[int]) -> Encoded:
-        count = len(prompt)
-        if whole[:count] != prompt:
-            raise DataError(self._mismatch(pair, prompt, whole))
-        target = whole[count:]
-        extents = self._extents(pair, start, end, target) if pair.block else []
+    def _encoded(self, pair: RenderedPair, text: tuple[str, str], prompt: list[int], target: list[int]) -> Encoded:
+        extents = self._extents(pair, text, target) if pair.block else []
         block = len(extents)
-        if self._unknown is not None and self._unknown in (seen := [*prompt[-1:], *target[:block]]):
-            raise DataError(self._unwritable(pair, seen, seen.index(self._unknown)))
+        self._check_known(pair, prompt, target[:block])
         first = [] if self._chat else self._start
         last = [] if self._chat else [int(self.tokenizer.eos_token_id)]
-        before = len(first) + count
+        before = len(first) + len(prompt)
         rest = len(target) - block + len(last)
         return Encoded(
             pair.id,
-            [*first, *whole, *last],
+            [*first, *prompt, *target, *last],
             [PROMPT] * before + [BLOCK] * block + [ANSWER] * rest,
-            [0] * before + (_marks(pair, extents) if pair.spans else [0] * block) + [0] * rest,
+            [0] * before + _marks(pair, extents) + [0] * rest,
         )
 
-    def _extents(self, pair: RenderedPair, start: str, end: str, target: list[int]) -> list[tuple[int, int]]:
+    def _extents(self, pair: RenderedPair, text: tuple[str, str], target: list[int]) -> list[tuple[int, int]]:
         """Return where in the block its tokens begin and end, in characters; they are the first ones of the target.
 
         A token that holds the block's end and the answer's beginning is the block's.
         """
-        lead, texts = self._lead, self._texts
-        if texts is not None and (lead + pair.block).isascii():
-            borders = [-len(lead)]
-            for token in target:
-                if borders[-1] >= len(pair.block):
-                    break
-                borders.append(borders[-1] + len(texts[token]))
-            written = b"".join([texts[token] for token in target[: len(borders) - 1]])
-            if written.startswith((lead + pair.block).encode()):
-                return list(pairwise(borders))
+        lead, count = self._lead, self._quick_size(pair, target)
+        if count is not None and self._texts is not None:
+            return list(pairwise(accumulate((len(self._texts[token]) for token in target[:count]), initial=-len(lead))))
+        start, end = text
         found = self._whole_offsets.encode(start + end, add_special_tokens=False)
         zero = len(start) + len(lead)
         extents = [(left - zero, right - zero) for left, right in found.offsets[len(found.ids) - len(target) :]]
         return list(takewhile(lambda extent: extent[0] < len(pair.block), extents))
+
+    def _block_size(self, pair: RenderedPair, text: tuple[str, str], target: list[int]) -> int:
+        count = self._quick_size(pair, target)
+        return len(self._extents(pair, text, target)) if count is None else count
+
+    def _quick_size(self, pair: RenderedPair, target: list[int]) -> int | None:
+        """Return how many of the target's tokens are the block's, by their texts; None where these do not tell."""
+        texts, head = self._texts, self._lead + pair.block
+        if texts is None or not head.isascii():
+            return None
+        length = count = 0
+        for token in target:
+            if length >= len(head):
+                break
+            length += len(texts[token])
+            count += 1
+        return count if b"".join([texts[token] for token in target[:count]]).startswith(head.encode()) else None
 
     @cached_property
     def _texts(self) -> list[bytes] | None:
@@ -248,9 +279,13 @@ class Encoder:
             "template whose prompt ends at a token border"
         )
 
-    def _unwritable(self, pair: RenderedPair, ids: list[int], place: int) -> str:
+    def _check_known(self, pair: RenderedPair, prompt: list[int], block: list[int]) -> None:
+        """Refuse a block that the tokenizer cannot write, or a prompt that melts into what follows it."""
+        if self._unknown is None or self._unknown not in (ids := [*prompt[-1:], *block]):
+            return
+        place = ids.index(self._unknown)
         tokens = self.tokenizer.convert_ids_to_tokens(ids[max(0, place - 2) : place + 3])
-        return (
+        raise DataError(
             f"example {pair.id}: the tokenizer cannot write its block or the end of its prompt (tokens {tokens}): "
             "use a block template of signs that the tokenizer knows"
         )

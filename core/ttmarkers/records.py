@@ -200,6 +200,20 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many tokens the parts of an encoded pair have."""
+
+    prompt: int
+    block: int
+    answer: int
+
+    @property
+    def total(self) -> int:
+        """All tokens."""
+        return self.prompt + self.block + self.answer
+
+
+@dataclass(frozen=True, slots=True)
 class Metric:
     """What a task measures: ``better`` is ``lower``, ``higher`` or ``neither``; a ``share`` lies between 0 and 1."""
 

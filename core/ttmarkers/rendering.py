@@ -42,14 +42,14 @@ class Renderer:
 
     Attributes:
         template: how blocks are written; None renders without markers (a baseline).
-        dropout: which markers leave the prompt.
+        dropout: which markers leave the prompt; None for none.
         writes: whether the target begins with the block.
         plain_from: from which place in the run on, from 0 to 1, examples are rendered without markers.
         spans: whether to say where markers stand, which takes its time.
     """
 
     template: Template | None
-    dropout: Dropout
+    dropout: Dropout | None
     writes: bool = True
     plain_from: float = 1.0
     spans: bool = True
@@ -66,7 +66,9 @@ class Renderer:
         if template is None or place >= self.plain_from:
             return RenderedPair(example.id, example.prompt, "", example.completion)
         markers = {name: example.markers[name] for name in template.names if name in example.markers}
-        kept = self.dropout.kept(tuple(markers), example.id, epoch, markers, place)
+        kept = tuple(markers)
+        if self.dropout is not None:
+            kept = self.dropout.kept(kept, example.id, epoch, markers, place)
         if self.spans:
             block, spans = template.render_with_spans(markers, example.others)
         else:

@@ -61,7 +61,7 @@ def parts(plugins: Plugins, sft: Path, tmp_path: Path) -> tuple[Cutter, Renderer
     job = TrainingJob((), str(sft), tmp_path, make_config({}, "test"), plugins)
     full = make_taxonomy(plugins.marker_types().all())
     template = load_template(plugins.templates().get("paper"), full)
-    renderer, encoder = Renderer(template, job.config.dropout.make(0).without()), Encoder(load_tokenizer(str(sft)))
+    renderer, encoder = Renderer(template, None), Encoder(load_tokenizer(str(sft)))
     return Cutter(job, full, renderer, encoder, LIMIT), renderer, encoder
 
 
@@ -70,10 +70,11 @@ def test_markers_of_a_cut_text(examples: list[MarkedExample], parts: tuple[Cutte
     cutter, renderer, encoder = parts
     whole = replace(examples[2], markers={**examples[2].markers, "quality_bucket": "1"})
     assert "quality" in whole.markers
-    made = cutter.cut(whole, encoder.encode([renderer.render(whole)])[0])
+    made = cutter.cut(whole, encoder.measure([renderer.render(whole)])[0])
     assert made is not None
-    cut, encoded = made
-    assert len(encoded.input_ids) <= LIMIT
+    cut, sizes = made
+    encoded = encoder.encode([renderer.render(cut)])[0]
+    assert len(encoded.input_ids) == sizes.total <= LIMIT
     assert whole.completion.startswith(cut.completion)
     assert cut.completion.endswith("enough.")  # at the end of a sentence
     sentences = cut.completion.count("enough.")
@@ -93,7 +94,7 @@ def test_format_of_a_cut_text(examples: list[MarkedExample], parts: tuple[Cutter
     cutter, renderer, encoder = parts
     whole = examples[5]
     assert whole.markers["format"] == "JSON"
-    made = cutter.cut(whole, encoder.encode([renderer.render(whole)])[0])
+    made = cutter.cut(whole, encoder.measure([renderer.render(whole)])[0])
     assert made is not None
     assert "format" not in made[0].markers
 
@@ -101,7 +102,7 @@ def test_format_of_a_cut_text(examples: list[MarkedExample], parts: tuple[Cutter
 def test_prompt_that_leaves_no_room(examples: list[MarkedExample], parts: tuple[Cutter, Renderer, Encoder]) -> None:
     """A prompt that fills the limit by itself cannot be helped by cutting the answer."""
     cutter, renderer, encoder = parts
-    assert cutter.cut(examples[7], encoder.encode([renderer.render(examples[7])])[0]) is None
+    assert cutter.cut(examples[7], encoder.measure([renderer.render(examples[7])])[0]) is None
 
 
 def test_training_on_cut_rows(long_rows: Path, tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ HOUSE = (
     "statistics",
     "processes",
     "cutting",
+    "row_checker",
     "preparation",
     "tax",
     "model_card",

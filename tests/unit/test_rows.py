@@ -15,9 +15,9 @@ from ttmarkers.dropout import Dropout
 from ttmarkers.encoding import Encoder
 from ttmarkers.errors import ConfigError
 from ttmarkers.marked import RowWriter
-from ttmarkers.preparation import RowSet
 from ttmarkers.records import MarkedExample, Message, Origin
 from ttmarkers.rendering import Renderer
+from ttmarkers.row_checker import RowSet
 from ttmarkers.template import load_template
 from ttmarkers_plugins.strategies.packing import best_fit, prove_isolation
 from ttmarkers_plugins.strategies.rows import Batches, EpochOrder, MarkedRows
@@ -113,7 +113,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory, renderer: Renderer, encoder: 
             markers = {"lang": ("English", "French", "German")[number % 3], "length_tokens": number}
             example = MarkedExample(f"r{number}", prompt, "Yes." * (number + 1), markers, Origin("rows", number))
             writer.write(example)
-            without = Renderer(renderer.template, renderer.dropout.without())
+            without = Renderer(renderer.template, None)
             lengths.append(len(encoder.encode([without.render(example)])[0].input_ids))
     return RowSet(path, numpy.arange(1, 12), numpy.array(lengths[1:], dtype=numpy.int32))
 

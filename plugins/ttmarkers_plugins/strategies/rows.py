@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import numpy
 
     from ttmarkers.encoding import Encoder
-    from ttmarkers.preparation import RowSet
     from ttmarkers.rendering import Renderer
+    from ttmarkers.row_checker import RowSet
 
     Key = tuple[int, int, float]
 
