@@ -19,9 +19,21 @@ if TYPE_CHECKING:
     from ttmarkers.components import MarkerType
     from ttmarkers.records import Value
 
-# bounded, or a model may write digits for ever
+
+def _at_most(digits: str) -> str:
+    """Return a pattern for the digits of a fraction that is not greater than the given one."""
+    first = int(digits[0])
+    less = f"[0-{first - 1}][0-9]{{0,19}}|" if first else ""
+    return f"(?:{less}{first}{_at_most(digits[1:]) + '?' if digits[1:] else ''})"
+
+
+# bounded, or a model may write digits for ever, or a number that is none
 INTEGER = r"-?(?:0|[1-9][0-9]{0,8})"
-FLOAT = r"-?(?:0|[1-9][0-9]{0,16})(?:\.[0-9]{1,20})?(?:e[-+]?[0-9]{1,3})?"
+# the longest first: where a template closes a number with nothing of its own, the first that fits is taken
+_MOST = rf"1(?:\.{_at_most('7976931348623157')})?e\+?308"
+_GREAT = rf"{_MOST}|[1-9](?:\.[0-9]{{1,20}})?e\+?(?:30[0-7]|[12][0-9]{{2}}|[0-9]{{1,2}})"
+_SMALL = r"[1-9](?:\.[0-9]{1,20})?e-[0-9]{1,3}"
+FLOAT = rf"-?(?:{_GREAT}|{_SMALL}|(?:0|[1-9][0-9]{{0,16}})(?:\.[0-9]{{1,20}})?)"
 
 
 class Codec(Protocol):

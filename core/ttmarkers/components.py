@@ -103,7 +103,13 @@ class StrategyComponent(Component):
 
 @dataclass(frozen=True)
 class PolicyComponent(Component):
-    """A way to choose and enforce markers while decoding (`ttmarkers.protocols.Policy`)."""
+    """A way to choose and enforce markers while decoding (`ttmarkers.protocols.Policy`).
+
+    Attributes:
+        asks: how a task asks under it: ``none``, ``inferred``, or with markers, ``fixed``.
+    """
+
+    asks: Literal["none", "inferred", "fixed"] = "inferred"
 
 
 @dataclass(frozen=True)

@@ -181,14 +181,22 @@ class DecodeConfig(Section):
     Attributes:
         policy: a decoding policy's name; by default ``fixed`` if markers are given, else ``inferred``.
         markers: markers to ask for.
+        negative: markers to lead away from, for the policy ``guided``.
         batch_size: prompts that are decoded together.
+        options: arguments of a policy, by its name.
+        hard_length: whether a number that is asked for (``length_tokens`` ...) is a limit that answers are cut to.
+        max_words: a limit of words that answers are cut to.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     policy: str | None = None
     markers: dict[str, str | int | float] = Field(default_factory=dict)
+    negative: dict[str, str | int | float] = Field(default_factory=dict)
     batch_size: int = Field(16, ge=1)
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    hard_length: bool = False
+    max_words: int | None = Field(None, ge=1)
 
     @property
     def engine_keys(self) -> dict[str, Any]:

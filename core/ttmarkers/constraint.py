@@ -1,83 +1,227 @@
-"""Hold a model to a block's grammar while it writes the block, and let go at the closing tag.
+"""Blocks that are being written, each held to its grammar by llguidance's automaton and to the tokenizer's own tokens.
 
-The automaton is llguidance's. Once a row's block is closed nothing is masked any more, so the answer costs nothing.
+What the grammar determines comes as tokens at once (`OpenBlock.take_forced`); only real choices are left. A grammar
+also allows texts cut into tokens that the tokenizer would not give, and that no model was trained on; such tokens are
+refused one by one when they are about to be chosen (`OpenBlock.is_canonical`).
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import llguidance.hf
 import numpy
-import torch
-from llguidance import LLMatcher, grammar_from
-from transformers import LogitsProcessor
+from llguidance import LLMatcher, LLTokenizer, grammar_from
 
+from ttmarkers.block_text import BlockText
 from ttmarkers.errors import ConfigError
+from ttmarkers.token_texts import vocabulary_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from transformers import PreTrainedTokenizerBase
 
+    from ttmarkers.block_text import Guess
+    from ttmarkers.encoding import Encoder
     from ttmarkers.grammar import BlockGrammar
+
+NEAR = 48  # characters of a block that decide how the next ones are cut into tokens
+SEEN = 200_000
+SPACE = "▁"
 
 
 class Constrainer:
-    """Makes constraints for one tokenizer; grammars that were seen before are not compiled again.
+    """Opens blocks for one tokenizer; grammars that were seen before are not compiled again.
 
     Args:
-        tokenizer: a fast tokenizer.
+        encoder: the model's tokenizer and chat template.
         vocabulary: width of the model's logits, which may exceed the tokenizer's.
+
+    Attributes:
+        compiled: number of grammars that were compiled.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> None:
-        self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary)
-        self._compiled = lru_cache(maxsize=256)(self._compile)
+    def __init__(self, encoder: Encoder, vocabulary: int) -> None:
+        self._encoder = encoder
+        self._tokenizer = _automaton_tokenizer(encoder.tokenizer, vocabulary)
+        self._grammars = lru_cache(maxsize=256)(self._compile)
+        self._canonical: dict[tuple[str, int], bool] = {}
+        self.compiled = 0
 
-    def matcher(self, grammar: BlockGrammar) -> Any:
-        """Return a fresh automaton for a grammar."""
-        return self._compiled(grammar).deep_copy()
+    def open(self, grammar: BlockGrammar, prompt: Sequence[int], prompt_text: str) -> OpenBlock:
+        """Return a block that follows a prompt, nothing of it written yet."""
+        matcher, text = self._grammars(grammar)
+        before = self._encoder.tail(prompt_text, list(prompt))
+        return OpenBlock(self, matcher.deep_copy(), text, list(prompt), before)
 
-    def _compile(self, grammar: BlockGrammar) -> Any:
+    def _compile(self, grammar: BlockGrammar) -> tuple[Any, BlockText]:
         matcher = LLMatcher(self._tokenizer, grammar_from("lark", grammar.to_lark()))
         if matcher.is_error():
             raise ConfigError(f"the block's grammar is refused by llguidance: {matcher.get_error()}")
-        return matcher
+        self.compiled += 1
+        return matcher, BlockText(grammar)
 
-    def processor(self, grammars: Sequence[BlockGrammar], start: int) -> BlockProcessor:
-        """Return a logits processor for a batch.
+    def text(self, tokens: Sequence[int]) -> str | None:
+        """Return the text of tokens, or None if it ends within a character."""
+        try:
+            return bytes(self._tokenizer.decode_bytes(list(tokens))).decode()
+        except UnicodeDecodeError:
+            return None
 
-        Args:
-            grammars: one for each row.
-            start: number of prompt tokens, padding included.
+    def tokens(self, block: OpenBlock, text: str) -> list[int]:
+        """Return the tokens of a block's text behind the end of its prompt, as the tokenizer cuts them."""
+        # the model learned to write white space that its tokenizer adds, and that no text holds
+        return self._encoder.ids([block.before[0] + text[self._encoder.own_space :]])[0]
+
+    def is_canonical(self, block: OpenBlock, token: int) -> bool:
+        """Say whether the tokenizer cuts any whole block into the tokens so far, this one, and more."""
+        text = self.text([*block.tokens, token])
+        if text is None:
+            return True  # what follows decides
+        key = (text[-NEAR:], token)
+        found = self._canonical.get(key)
+        if found is None:
+            if len(self._canonical) >= SEEN:
+                self._canonical.clear()
+            found = self._canonical[key] = self._check(block, token, text)
+        return found
+
+    def _check(self, block: OpenBlock, token: int, text: str) -> bool:
+        wanted = [*block.known, token]
+        return any(self.tokens(block, text + rest)[: len(wanted)] == wanted for rest in block.text.rests(text))
+
+
+class OpenBlock:
+    """A block that is being written behind a prompt.
+
+    Attributes:
+        prompt: the tokens before it.
+        tokens: its own so far.
+        before: the end of the prompt's text, and how many tokens that is.
+        text: reads it.
+        choices: how many tokens were chosen so far.
+        chance: the logarithm of the probability of what was chosen.
+    """
+
+    def __init__(
+        self, owner: Constrainer, matcher: Any, text: BlockText, prompt: list[int], before: tuple[str, int]
+    ) -> None:
+        self._owner, self._matcher = owner, matcher
+        self.text, self.prompt, self.before = text, prompt, before
+        self.tokens: list[int] = []
+        self.choices = 0
+        self.chance = 0.0
+
+    @property
+    def sequence(self) -> list[int]:
+        """Prompt and block."""
+        return [*self.prompt, *self.tokens]
+
+    @property
+    def known(self) -> list[int]:
+        """The tokens of the end of the prompt, and of the block."""
+        return [*self.prompt[len(self.prompt) - self.before[1] :], *self.tokens]
+
+    @property
+    def done(self) -> bool:
+        """Whether the block is closed, and what belongs behind it written."""
+        return bool(self._matcher.is_accepting())
+
+    def copy(self) -> OpenBlock:
+        """Return a block of its own that has come as far."""
+        other = OpenBlock(self._owner, self._matcher.deep_copy(), self.text, self.prompt, self.before)
+        other.tokens, other.choices, other.chance = list(self.tokens), self.choices, self.chance
+        return other
+
+    def written(self) -> str:
+        """Return the text so far, without a character that is not whole yet."""
+        return bytes(self._owner._tokenizer.decode_bytes(self.tokens)).decode(errors="ignore")
+
+    def ahead(self) -> str:
+        """Return the text so far with what the grammar determines behind it."""
+        return self.written() + bytes(self._matcher.compute_ff_bytes()).decode(errors="ignore")
+
+    def value(self) -> tuple[str, list[str]]:
+        """Return the categorical marker whose value is to be chosen, and the values that it may have; or neither."""
+        return ("", []) if self.done else self.text.values(self.ahead())
+
+    def decided(self, name: str) -> str | None:
+        """Return the value of a marker that was being chosen, once no other is possible; None before."""
+        place, values = self.value() if not self.done else ("", [])
+        if place == name:
+            return values[0] if len(values) == 1 else None
+        return self.text.last_value(self.written(), name)
+
+    def counts(self) -> bool:
+        """Say whether a number is being written."""
+        return self.text.in_number(self.ahead())
+
+    def take(self, token: int) -> None:
+        """Write a token.
+
+        Raises:
+            RuntimeError: if the grammar forbids it.
         """
-        return BlockProcessor([self.matcher(grammar) for grammar in grammars], start)
+        if not self._matcher.consume_token(token):
+            raise RuntimeError(f"token {token} is none of the grammar: {self._matcher.get_error()}")
+        self.tokens.append(token)
+
+    def take_forced(self) -> list[int]:
+        """Write what the grammar determines, and return it."""
+        if self.done:
+            return []
+        forced = [int(token) for token in self._matcher.compute_ff_tokens()]
+        for token in forced:
+            self.take(token)
+        return forced
+
+    def allowed(self) -> numpy.ndarray:
+        """Return the tokens that the grammar allows next, of shape (tokens)."""
+        bits = numpy.unpackbits(numpy.frombuffer(self._matcher.compute_bitmask(), numpy.uint8), bitorder="little")
+        return numpy.flatnonzero(bits)
+
+    def is_canonical(self, token: int) -> bool:
+        """Say whether the tokenizer would write this token here."""
+        return self._owner.is_canonical(self, token)
+
+    def likely(self, guesses: Mapping[str, Guess]) -> list[int]:
+        """Return tokens that the block most likely goes on with; perhaps none."""
+        text = self._owner.text(self.tokens)
+        rest = "" if text is None else self.text.likely(text, guesses)
+        if not rest or text is None:
+            return []
+        known = self.known
+        ids = self._owner.tokens(self, text + rest)
+        if ids[: len(known)] != known:
+            return []
+        # what follows may melt into the last one
+        return ids[len(known) : -1]
 
 
-class BlockProcessor(LogitsProcessor):
-    """Masks what no block may continue with, in rows whose block is not closed yet."""
+def _automaton_tokenizer(tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> Any:
+    """Return llguidance's view of a tokenizer: its own reading, or else one of the vocabulary as bytes."""
+    try:
+        return llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary)
+    except ValueError:
+        return LLTokenizer(_Vocabulary(tokenizer, vocabulary), n_vocab=vocabulary)
 
-    def __init__(self, matchers: Sequence[Any], start: int) -> None:
-        self._open: dict[int, Any] = dict(enumerate(matchers))
-        self._seen = start
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        """Advance the automata by the tokens that were chosen, and mask the scores."""
-        if not self._open:
-            return scores
-        fresh = input_ids[:, self._seen :].tolist()
-        self._seen = input_ids.shape[1]
-        for row, matcher in list(self._open.items()):
-            if not matcher.consume_tokens(fresh[row]) or matcher.is_accepting():
-                del self._open[row]
-        if not self._open:
-            return scores
-        masked = scores.clone()
-        for row, matcher in self._open.items():
-            # not llguidance's own torch functions: they go through torch.compile, which takes longer than an answer
-            bits = numpy.unpackbits(numpy.frombuffer(matcher.compute_bitmask(), numpy.uint8), bitorder="little")
-            forbidden = torch.from_numpy(bits[: scores.shape[1]] == 0).to(scores.device)
-            masked[row].masked_fill_(forbidden, -torch.inf)
-        return cast("torch.FloatTensor", masked)
+class _Vocabulary:
+    """A tokenizer as llguidance takes it from Python."""
+
+    is_tokenizer_wrapper = True
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, size: int) -> None:
+        self._core = tokenizer.backend_tokenizer
+        found = vocabulary_bytes(tokenizer)
+        self.tokens = found + [b""] * (size - len(found))
+        self.eos_token_id, self.bos_token_id = tokenizer.eos_token_id, tokenizer.bos_token_id
+        added = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self.special_token_ids = sorted({*tokenizer.all_special_ids, *added})
+
+    def __call__(self, text: str | bytes) -> list[int]:
+        words = text.decode(errors="replace") if isinstance(text, bytes) else text
+        # the model alone: what goes before it would put a space in front, and this is no beginning
+        return [token.id for token in self._core.model.tokenize(words.replace(" ", SPACE))]

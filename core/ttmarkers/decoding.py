@@ -1,78 +1,127 @@
 """Decoding: load a model with its markers, choose a policy, and run it over prompts.
 
-Policies see the model through `Engine` alone: token ids in, text out. So another engine can be put under them.
+A policy stands on `Engine` alone: it opens blocks, has them written, and has answers written behind them. What is
+below (`ttmarkers.language_model.LanguageModel`) can be another engine.
 """
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ttmarkers.block_text import Guess
+from ttmarkers.block_writer import BlockWriter
 from ttmarkers.checkpoint import load_checkpoint
 from ttmarkers.encoding import Encoder
-from ttmarkers.errors import CheckpointError, ConfigError, DataError, did_you_mean
+from ttmarkers.errors import CheckpointError, ConfigError, DataError
+from ttmarkers.language_model import Continuation
 from ttmarkers.models import load_model, load_tokenizer
 from ttmarkers.protocols import Policy
+from ttmarkers.records import Generation
 from ttmarkers.registry import build
+from ttmarkers.rendering import ask, without_blocks
+from ttmarkers.splitting import Split, Splitter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
-
+    from ttmarkers.budget import Budget, Budgets
     from ttmarkers.checkpoint import Checkpoint
     from ttmarkers.components import PolicyComponent
     from ttmarkers.config import DecodeConfig
-    from ttmarkers.constraint import Constrainer
-    from ttmarkers.grammar import BlockGrammar
-    from ttmarkers.records import Generation, Message, Request, Value
+    from ttmarkers.constraint import Constrainer, OpenBlock
+    from ttmarkers.language_model import Branch, LanguageModel
+    from ttmarkers.records import Message, Request, Value
     from ttmarkers.registry import Registry
+    from ttmarkers.sampling import Sampler
     from ttmarkers.template import Template
 
-DEFAULTS = {"max_new_tokens": 512, "do_sample": False}
 WINDOW = 16  # batches whose prompts are sorted by length together
 
 
 @dataclass(frozen=True)
-class Completion:
-    """What a model wrote: its text without special tokens, and how many tokens that took."""
+class Begun:
+    """A request whose answer is to be written.
 
-    text: str
-    tokens: int
+    Attributes:
+        request: what is asked.
+        tokens: prompt and block, after which the answer comes.
+        block: the block's tokens, the last of ``tokens``.
+        markers: what the block says.
+        branches: sequences of guidance.
+        passes: how often the model was run for the block.
+    """
+
+    request: Request
+    tokens: Sequence[int]
+    block: Sequence[int] = ()
+    markers: Mapping[str, Value] = field(default_factory=dict)
+    branches: tuple[Branch, ...] = ()
+    passes: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was written behind a block.
+
+    Attributes:
+        raw: block and answer as they were written.
+        split: these, taken apart.
+        enforced: limits that the answer was cut to.
+        stats: counts.
+        tokens: the answer's tokens.
+    """
+
+    raw: str
+    split: Split
+    enforced: Mapping[str, int]
+    stats: Mapping[str, int]
+    tokens: Sequence[int]
 
 
 class Engine:
-    """A causal language model of transformers with its markers.
+    """A language model with its markers.
+
+    Args:
+        model: the language model.
+        encoder: its tokenizer and chat template.
+        checkpoint: the content of its ``markers.json``; None if it has none.
+        sampler: how tokens are chosen.
+        config: the section ``decode``.
 
     Attributes:
-        checkpoint: the content of its ``markers.json``; None if it has none.
-        encoder: its tokenizer and chat template.
-        batch_size: prompts that are decoded together.
+        budgets: makes the limits that answers are cut to; None for no limits.
+        listener: is told of each piece of an answer as it is written, with the request's id.
     """
 
     def __init__(
         self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
+        model: LanguageModel,
+        encoder: Encoder,
         checkpoint: Checkpoint | None,
+        sampler: Sampler,
         config: DecodeConfig,
-        seed: int = 0,
     ) -> None:
-        tokenizer.padding_side = "left"
-        if tokenizer.pad_token_id is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        self.checkpoint = checkpoint
-        self.encoder = Encoder(tokenizer)
-        self._model = model.eval()
-        self._settings = _settings(config, model, self.encoder.end_ids, int(tokenizer.pad_token_id))
+        self.model, self.encoder, self.checkpoint, self.sampler = model, encoder, checkpoint, sampler
         self.batch_size = config.batch_size
-        self._seed = seed
-        self._template: Template | None = None
+        self.budgets: Budgets | None = None
+        self.listener: Callable[[str, str], None] | None = None
+        self._most = int(config.engine_keys.get("max_new_tokens", 512))
+        self._stops = _texts(config.engine_keys.get("stop_strings"))
 
     @property
+    def marked(self) -> bool:
+        """Whether the model knows markers."""
+        return self.checkpoint is not None and self.checkpoint.marked
+
+    @property
+    def writes(self) -> bool:
+        """Whether the model writes blocks."""
+        return self.checkpoint is not None and self.checkpoint.writes
+
+    @cached_property
     def template(self) -> Template:
         """The template that the model was trained with.
 
@@ -81,113 +130,206 @@ class Engine:
         """
         if self.checkpoint is None or not self.checkpoint.marked:
             raise CheckpointError("the model was trained without markers: ask it with --policy none")
-        if self._template is None:
-            self._template = self.checkpoint.template()
-        return self._template
-
-    def complete(
-        self, prompts: Sequence[Sequence[Message]], grammars: Sequence[BlockGrammar] | None = None
-    ) -> list[Completion]:
-        """Return what the model writes after each prompt, in order.
-
-        Args:
-            prompts: conversations that end with a user's turn.
-            grammars: what the text after each prompt begins with; nothing is prescribed without.
-
-        Raises:
-            DataError: if a prompt fills the model's whole context.
-        """
-        ids = self.encoder.encode_prompts(prompts)
-        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
-        if grammars and self.encoder.lead:
-            grammars = [replace(grammar, opening=self.encoder.lead + grammar.opening) for grammar in grammars]
-        results: dict[int, Completion] = {}
-        for start in range(0, len(order), self.batch_size):
-            batch = order[start : start + self.batch_size]
-            held = [grammars[index] for index in batch] if grammars else None
-            for index, completion in zip(batch, self._batch([ids[index] for index in batch], held), strict=True):
-                results[index] = completion
-        return [results[index] for index in range(len(ids))]
-
-    def count_tokens(self, text: str) -> int:
-        """Return the number of tokens of a text."""
-        return len(self.encoder.tokenizer(text, add_special_tokens=False).input_ids)
+        return self.checkpoint.template()
 
     @cached_property
-    def _constrainer(self) -> Constrainer:
+    def guesses(self) -> Mapping[str, Guess]:
+        """What markers mostly were in training, as the template writes it."""
+        if self.checkpoint is None:
+            return {}
+        guesses = {}
+        for kind, slot in zip(self.template.taxonomy, self.template.grammar().slots, strict=True):
+            counts, texts = (
+                self.checkpoint.counts.get(kind.name, {}),
+                dict(zip(kind.values, slot.choices, strict=False)),
+            )
+            total = int(sum(counts.values()) if texts else counts.get("n", 0))
+            value = max(counts, key=lambda each: counts[each]) if texts and counts else ""
+            share = counts[value] / total if value and total else 0.0
+            guesses[kind.name] = Guess(total / max(self.checkpoint.rows, 1), texts.get(value, ""), share)
+        return guesses
+
+    def spelling(self, name: str) -> dict[str, str]:
+        """Return the values of a categorical marker by what the template writes for them."""
+        kind = self.template.taxonomy.get(name)
+        slot = next(slot for slot in self.template.grammar().slots if slot.name == name)
+        return dict(zip(slot.choices, kind.values, strict=True))
+
+    @cached_property
+    def constrainer(self) -> Constrainer:
+        """What holds blocks to their grammar."""
         from ttmarkers.constraint import Constrainer
 
-        return Constrainer(self.encoder.tokenizer, int(self._model.config.get_text_config().vocab_size))
+        return Constrainer(self.encoder, self.model.vocabulary)
 
-    def _batch(self, ids: list[list[int]], grammars: Sequence[BlockGrammar] | None) -> list[Completion]:
-        import torch
+    def writer(self) -> BlockWriter:
+        """Return a writer of blocks, which counts its passes."""
+        return BlockWriter(self.model, self.sampler, self.guesses)
 
-        width = max(map(len, ids))
-        context = getattr(self._model.config, "max_position_embeddings", None)
-        room = context - width if context else self._settings.max_new_tokens
-        if room <= 0:
-            raise DataError(f"a prompt of {width} tokens fills the model's context of {context}: shorten it")
-        pad = self.encoder.tokenizer.pad_token_id
-        device = self._model.device
-        padded = torch.tensor([[pad] * (width - len(row)) + row for row in ids], device=device)
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in ids], device=device)
-        settings = copy.deepcopy(self._settings)
-        settings.max_new_tokens = min(room, settings.max_new_tokens or room)
-        if settings.do_sample:
-            torch.manual_seed(self._seed + sum(map(sum, ids)) % 2**31)
-        with torch.inference_mode():
-            try:
-                written = self._model.generate(
-                    input_ids=padded,
-                    attention_mask=mask,
-                    generation_config=settings,
-                    logits_processor=[self._constrainer.processor(grammars, width)] if grammars else None,
-                )
-            except ValueError as error:
-                reason = " ".join(str(error).split())
-                raise ConfigError(f"decode: transformers does not take these settings: {reason}") from error
-        return [self._completion(row) for row in written[:, width:].tolist()]
+    def prompt(self, request: Request, markers: Mapping[str, Value] | None = None) -> tuple[Message, ...]:
+        """Return what the model is asked: no block but ours, and that as the last thing.
 
-    def _completion(self, row: list[int]) -> Completion:
-        ends = set(_as_list(self._settings.eos_token_id))
-        length = next((index for index, token in enumerate(row) if token in ends), len(row))
-        text = self.encoder.tokenizer.decode(row[:length], skip_special_tokens=True)
-        return Completion(str(text), min(length + 1, len(row)))
+        Args:
+            request: its prompt is taken.
+            markers: those to put into the prompt.
+        """
+        if not self.marked:
+            return request.prompt
+        return ask(without_blocks(request.prompt, self.template), markers or {}, self.template)
+
+    def open(
+        self,
+        prompt: Sequence[Message],
+        fixed: Mapping[str, Value] | None = None,
+        required: Iterable[str] = (),
+        only: Iterable[str] | None = None,
+    ) -> OpenBlock:
+        """Return a block to be written behind a prompt.
+
+        Args:
+            prompt: what the model is asked.
+            fixed: markers that stand in the block with these values.
+            required: markers that stand in it with any value.
+            only: markers that may stand in it; all by default.
+
+        Raises:
+            DataError: if the prompt fills the model's context.
+        """
+        grammar = self.template.grammar(fixed, required, only)
+        if self.encoder.lead:
+            grammar = replace(grammar, opening=self.encoder.lead + grammar.opening)
+        return self.constrainer.open(grammar, self.read(prompt), self.encoder.prompt_text(prompt))
+
+    def read(self, prompt: Sequence[Message]) -> list[int]:
+        """Return a prompt's tokens.
+
+        Raises:
+            DataError: if they fill the model's context.
+        """
+        (tokens,) = self.encoder.encode_prompts([prompt])
+        self._room(len(tokens))
+        return tokens
+
+    def markers(self, block: OpenBlock) -> dict[str, Value]:
+        """Return what a written block says."""
+        return self.template.split(block.written()[len(self.encoder.lead) :]).markers
+
+    def begin(self, request: Request, block: OpenBlock, passes: int) -> Begun:
+        """Return a request whose block is written."""
+        return Begun(request, block.sequence, block.tokens, self.markers(block), passes=passes)
+
+    def answer(self, begun: Sequence[Begun]) -> list[Answer]:
+        """Have answers written, and return them in order.
+
+        Raises:
+            DataError: if there is no room for one in the model's context.
+        """
+        answers: list[Answer] = []
+        for start in range(0, len(begun), self.batch_size):
+            batch = begun[start : start + self.batch_size]
+            budgets = [self._budget(each) for each in batch]
+            rows = [self._continuation(each, budget) for each, budget in zip(batch, budgets, strict=True)]
+            for each, budget, written in zip(batch, budgets, self.model.write(rows), strict=True):
+                answers.append(self._answer(each, budget, list(written.tokens), written.passes))
+        return answers
+
+    def generation(self, begun: Begun, answer: Answer, policy: str) -> Generation:
+        """Return what becomes of a request."""
+        given = begun.request.markers if self.marked and not self.writes else begun.markers
+        return Generation(
+            id=begun.request.id,
+            prompt=begun.request.prompt,
+            raw=answer.raw,
+            block=answer.split.block,
+            markers=dict(given) or answer.split.markers,
+            text=answer.split.text,
+            policy=policy,
+            fault=answer.split.fault,
+            stats=answer.stats,
+            enforced=answer.enforced,
+        )
+
+    def _room(self, tokens: int) -> int:
+        context = self.model.context
+        if context is not None and tokens >= context:
+            raise DataError(f"a prompt of {tokens} tokens fills the model's context of {context}: shorten it")
+        return self._most if context is None else min(self._most, context - tokens)
+
+    def _budget(self, begun: Begun) -> Budget | None:
+        return self.budgets.make(begun.request.markers, begun.markers) if self.budgets else None
+
+    def _continuation(self, begun: Begun, budget: Budget | None) -> Continuation:
+        longest = max([len(begun.tokens), *(len(branch.tokens) for branch in begun.branches)])
+        watch = self._watch(begun, budget) if budget or self.listener else None
+        return Continuation(begun.request.id, begun.tokens, self._room(longest), watch, begun.branches)
+
+    def _watch(self, begun: Begun, budget: Budget | None) -> Callable[[list[int]], bool]:
+        """Return what follows an answer while it is written: tells the listener, and stops at a limit."""
+        stream = _Stream(self, begun)
+
+        def watch(tokens: list[int]) -> bool:
+            ends = set(self.encoder.end_ids)
+            text = stream.take([token for token in tokens if token not in ends])
+            return budget is not None and budget.exceeded(text)
+
+        return watch
+
+    def text(self, begun: Begun, tokens: Sequence[int]) -> tuple[str, str]:
+        """Return the text of a block, and of the tokens behind it."""
+        decode = self.encoder.tokenizer.decode
+        head = str(decode(list(begun.block), skip_special_tokens=True)) if begun.block else ""
+        whole = str(decode([*begun.block, *tokens], skip_special_tokens=True))
+        return head, whole[len(head) :]
+
+    def _answer(self, begun: Begun, budget: Budget | None, tokens: list[int], passes: int) -> Answer:
+        head, text = self.text(begun, tokens)
+        raw = head + text
+        split = self._split(raw, begun)
+        answer = split.text
+        for stop in self._stops:
+            answer = answer.partition(stop)[0]
+        answer, enforced = budget.fit(answer) if budget else (answer, {})
+        if self.listener:
+            self.listener(begun.request.id, "")
+        stats = {
+            "forward_passes": begun.passes + passes,
+            "block_passes": begun.passes,
+            "block_tokens": len(begun.block),
+            "answer_tokens": passes,
+        }
+        return Answer(raw, replace(split, text=answer), enforced, stats, tokens)
+
+    def _split(self, raw: str, begun: Begun) -> Split:
+        """Take a block off, which a model with markers writes also when nobody asked for one."""
+        if not self.writes:
+            return Split("", {}, raw)
+        split = self.template.split(raw)
+        return split if begun.block or split.block else replace(split, fault="")
 
 
-def _as_list(value: int | list[int] | None) -> list[int]:
+class _Stream:
+    """Tells a listener of an answer, piece by piece, without its block."""
+
+    def __init__(self, engine: Engine, begun: Begun) -> None:
+        self._engine, self._begun, self._told = engine, begun, 0
+        self._splitter = Splitter(engine.template) if engine.writes and not begun.block else None
+
+    def take(self, tokens: list[int]) -> str:
+        """Tell what is new, and return the whole text; the last characters wait until they are whole."""
+        text = self._engine.text(self._begun, tokens)[1]
+        if self._engine.listener and not text.endswith("\ufffd"):
+            piece, self._told = text[self._told :], len(text)
+            if self._splitter:
+                piece = self._splitter.feed(piece)
+            if piece:
+                self._engine.listener(self._begun.request.id, piece)
+        return text
+
+
+def _texts(value: object) -> list[str]:
     if value is None:
         return []
-    return [value] if isinstance(value, int) else list(value)
-
-
-def _settings(config: DecodeConfig, model: PreTrainedModel, end_ids: Sequence[int], pad_id: int) -> GenerationConfig:
-    """Return transformers' generation settings: ours, all tokens that end an answer, and the config's keys."""
-    from transformers import GenerationConfig
-
-    given = config.engine_keys
-    known = set(GenerationConfig().to_dict()) | {"max_new_tokens", "do_sample"}
-    for key in given:
-        if key not in known:
-            ours = set(type(config).model_fields)
-            raise ConfigError(
-                f"decode.{key} is a key neither of ttmarkers nor of transformers' GenerationConfig: "
-                f"{did_you_mean(key, known | ours)}"
-            )
-    for key in ("num_beams", "num_return_sequences"):
-        if given.get(key, 1) != 1:
-            raise ConfigError(f"decode.{key} = {given[key]} is not supported yet: leave it out")
-    if given.get("temperature") == 0:
-        given.pop("temperature")  # the limit of sampling, which transformers does not take as a number
-        given["do_sample"] = False
-    elif any(key in given for key in ("temperature", "top_p", "top_k", "min_p")):
-        given.setdefault("do_sample", True)
-    ends = sorted({*_as_list(model.generation_config.eos_token_id), *end_ids})
-    base = {**DEFAULTS, "eos_token_id": ends, "pad_token_id": pad_id}
-    try:
-        return GenerationConfig(**{**base, **given})
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"decode: transformers does not take these keys: {' '.join(str(error).split())}") from error
+    return [value] if isinstance(value, str) else [str(each) for each in value]  # type: ignore[attr-defined]
 
 
 def load_engine(model: str, config: DecodeConfig, *, policy: str | None = None, seed: int = 0) -> Engine:
@@ -197,6 +339,9 @@ def load_engine(model: str, config: DecodeConfig, *, policy: str | None = None, 
         CheckpointError: if it has no markers and the policy needs them.
         ConfigError: if it cannot be loaded.
     """
+    from ttmarkers.decode_settings import decode_settings
+    from ttmarkers.transformers_model import TransformersModel
+
     try:
         checkpoint = load_checkpoint(model)
     except CheckpointError:
@@ -204,44 +349,49 @@ def load_engine(model: str, config: DecodeConfig, *, policy: str | None = None, 
             raise
         checkpoint = None
     tokenizer = load_tokenizer(model)
-    return Engine(load_model(model), tokenizer, checkpoint, config, seed)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    encoder, loaded = Encoder(tokenizer), load_model(model)
+    settings, sampler = decode_settings(config, loaded, encoder.end_ids, int(tokenizer.pad_token_id), seed)
+    return Engine(TransformersModel(loaded, settings, sampler, tokenizer), encoder, checkpoint, sampler, config)
 
 
 def choose_policy(name: str | None, engine: Engine, markers: Mapping[str, Value]) -> str:
     """Return the policy to use: the one named, or what fits the model and the markers that are given."""
     if name:
         return name
-    if engine.checkpoint is None or not engine.checkpoint.marked:
+    if not engine.marked:
         return "none"
     if markers:
         return "fixed"
-    return "inferred" if engine.checkpoint.writes else "none"
-
-
-def check_markers(markers: Mapping[str, object], checkpoint: Checkpoint | None) -> dict[str, Value]:
-    """Check markers that a user asks for against the model's taxonomy.
-
-    Raises:
-        ConfigError: for a marker or value that the model does not know.
-    """
-    if not markers:
-        return {}
-    if checkpoint is None or not checkpoint.marked:
-        raise CheckpointError("the model was trained without markers, so none can be asked for: leave out -m")
-    try:
-        return checkpoint.taxonomy.check(markers, where="-m")
-    except DataError as error:
-        raise ConfigError(str(error)) from error
+    return "inferred" if engine.writes else "none"
 
 
 def run_policy(
-    name: str, registry: Registry[PolicyComponent], engine: Engine, requests: Iterable[Request]
+    name: str,
+    registry: Registry[PolicyComponent],
+    engine: Engine,
+    requests: Iterable[Request],
+    options: Mapping[str, Mapping[str, object]] | None = None,
 ) -> Iterator[Generation]:
-    """Answer requests with a policy, in order, a window of batches at a time."""
+    """Answer requests with a policy, in order; it is given prompts of alike lengths, a batch at a time.
+
+    Raises:
+        ConfigError: if there is no such policy, or its options do not fit.
+    """
     component = registry.get(name, where="decode.policy")
-    policy = build(component)
+    for other in options or {}:
+        registry.get(other, where="decode.options")
+    policy = build(component, (options or {}).get(name, {}), where=f"decode.options.{name}")
     if not isinstance(policy, Policy):
         raise ConfigError(f"policy {component.name!r} has no method generate")
     pending = iter(requests)
     while window := list(islice(pending, WINDOW * engine.batch_size)):
-        yield from policy.generate(engine, window)
+        lengths = [sum(len(turn.content) for turn in request.prompt) for request in window]
+        order = sorted(range(len(window)), key=None if engine.listener else lengths.__getitem__)
+        results: dict[int, Generation] = {}
+        for start in range(0, len(order), engine.batch_size):
+            batch = order[start : start + engine.batch_size]
+            answered = policy.generate(engine, [window[number] for number in batch])
+            results.update(zip(batch, answered, strict=True))
+        yield from (results[number] for number in range(len(window)))

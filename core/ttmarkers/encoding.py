@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from ttmarkers.chat import ChatForm
 from ttmarkers.errors import ConfigError, DataError
+from ttmarkers.guard import Plain
 from ttmarkers.records import ANSWER, BLOCK, PROMPT, Encoded, Message, Sizes, mark
 from ttmarkers.token_texts import token_texts
 
@@ -58,6 +59,8 @@ class Encoder:
                 "set its eos_token"
             )
         self._chat = ChatForm(tokenizer) if tokenizer.chat_template else None
+        added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
+        self._plain = Plain([*tokenizer.all_special_tokens, *added])
 
     @cached_property
     def lead(self) -> str:
@@ -66,9 +69,14 @@ class Encoder:
         Some tokenizers put a space before what follows a special token, and the model learns to write it.
         """
         prompt = self.prompt_text([Message("user", "a")])
-        asked, told = (str(self.tokenizer.decode(ids)) for ids in self._ids([prompt, prompt + self._lead + "a"]))
+        asked, told = (str(self.tokenizer.decode(ids)) for ids in self.ids([prompt, prompt + self._lead + "a"]))
         written = told.removeprefix(asked).removesuffix("a")
         return self._lead if written.strip() else written
+
+    @property
+    def own_space(self) -> int:
+        """How many characters of `lead` the tokenizer writes by itself, without being given them."""
+        return len(self.lead) - len(self._lead)
 
     @cached_property
     def end_ids(self) -> tuple[int, ...]:
@@ -79,15 +87,16 @@ class Encoder:
         return tuple(sorted(ends))
 
     def prompt_text(self, prompt: Sequence[Message]) -> str:
-        """Return the text after which the model writes."""
+        """Return the text after which the model writes; special tokens that somebody typed are none in it."""
+        said = [Message(turn.role, self._plain.clean(turn.content)) for turn in prompt]
         if self._chat is None:
             # one line break and no more: some tokenizers cut a row of them otherwise when text follows
-            return "".join(turn.content.rstrip() + TURN_END for turn in prompt)
-        return self._chat.prompt(prompt)
+            return "".join(turn.content.rstrip() + TURN_END for turn in said)
+        return self._chat.prompt(said)
 
     def encode_prompts(self, prompts: Sequence[Sequence[Message]]) -> list[list[int]]:
         """Return the token ids of prompts as the model is asked."""
-        return [self._start + ids for ids in self._ids([self.prompt_text(prompt) for prompt in prompts])]
+        return [self._start + ids for ids in self.ids([self.prompt_text(prompt) for prompt in prompts])]
 
     def encode(self, pairs: Sequence[RenderedPair]) -> list[Encoded]:
         """Encode pairs and check every one.
@@ -127,7 +136,7 @@ class Encoder:
             start + (self._lead + pair.completion[:AROUND] + self.suffix)[:AROUND]
             for start, pair in zip(starts, pairs, strict=True)
         ]
-        found = self._ids([*starts, *wholes])
+        found = self.ids([*starts, *wholes])
         for pair, prompt, whole in zip(pairs, found[: len(pairs)], found[len(pairs) :], strict=True):
             if whole[: len(prompt)] != prompt:
                 raise DataError(self._mismatch(pair, prompt, whole))
@@ -156,7 +165,8 @@ class Encoder:
         except DataError as error:
             raise DataError(f"example {pair.id}: {error}") from error
 
-    def _ids(self, texts: list[str]) -> list[list[int]]:
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of texts, nothing put before or behind them."""
         # the tokenizer's core, without the offsets that its own call computes whether they are wanted or not
         core = self.tokenizer.backend_tokenizer
         core.no_padding()
@@ -173,21 +183,29 @@ class Encoder:
         """
         starts = [self._start_text(pair) for pair in pairs]
         ends = [self._lead + pair.completion + self.suffix for pair in pairs]
-        prompts = self._ids(starts)
+        prompts = self.ids(starts)
         tails = [self._tail(start, prompt) for start, prompt in zip(starts, prompts, strict=True)]
         targets: list[list[int]] = []
         again: list[int] = []
-        found = self._ids([tail + end for (tail, _), end in zip(tails, ends, strict=True)])
+        found = self.ids([tail + end for (tail, _), end in zip(tails, ends, strict=True)])
         for number, ((_, count), ids, prompt) in enumerate(zip(tails, found, prompts, strict=True)):
             if ids[:count] != prompt[len(prompt) - count :]:
                 again.append(number)
             targets.append(ids[count:])
-        for number, whole in zip(again, self._ids([starts[number] + ends[number] for number in again]), strict=True):
+        for number, whole in zip(again, self.ids([starts[number] + ends[number] for number in again]), strict=True):
             prompt = prompts[number]
             if whole[: len(prompt)] != prompt:
                 raise DataError(self._mismatch(pairs[number], prompt, whole))
             targets[number] = whole[len(prompt) :]
         return list(zip(starts, ends, strict=True)), prompts, targets
+
+    def tail(self, text: str, prompt: list[int]) -> tuple[str, int]:
+        """Return the end of a prompt that can be cut into tokens by itself, and how many it has; all, if need be."""
+        prompt = prompt[len(self._start) :]
+        tail, count = self._tail(text, prompt)
+        if count < len(prompt) and self.ids([tail])[0] == prompt[len(prompt) - count :]:
+            return tail, count
+        return text, len(prompt)
 
     def _tail(self, start: str, prompt: list[int]) -> tuple[str, int]:
         """Return the end of a prompt that is tokenised again, and how many of its tokens that is; all, if need be."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
@@ -85,6 +85,25 @@ def load_task(name: str, registry: Registry[TaskComponent], config: Config) -> T
     return task
 
 
+class Asked(Protocol):
+    """What is asked for beside what a task asks."""
+
+    @property
+    def markers(self) -> Mapping[str, Value]:
+        """Markers to ask for; those of the task come first."""
+        raise NotImplementedError
+
+    @property
+    def negative(self) -> Mapping[str, Value]:
+        """Markers to lead away from."""
+        raise NotImplementedError
+
+    @property
+    def options(self) -> Mapping[str, Mapping[str, Any]]:
+        """Arguments of policies, by name."""
+        raise NotImplementedError
+
+
 def answer(
     task: Task,
     cases: Sequence[Any],
@@ -92,16 +111,21 @@ def answer(
     engine: Engine,
     registry: Registry[PolicyComponent],
     progress: Callable[[int], None] | None = None,
-    markers: Mapping[str, Value] | None = None,
+    asked: Asked | None = None,
 ) -> list[Generation]:
-    """Ask a model all cases of a task under a policy; ``markers`` are asked for beside those of the task."""
+    """Ask a model all cases of a task under a policy, which says how the task is to ask (``PolicyComponent.asks``)."""
     from ttmarkers.decoding import run_policy
 
     generations = []
-    requests = (task.request(case, policy) for case in cases)
-    if markers:
-        requests = (replace(request, markers={**markers, **request.markers}) for request in requests)
-    for generation in run_policy(policy, registry, engine, requests):
+    asks = registry.get(policy, where="decode.policy").asks
+    requests = (task.request(case, asks) for case in cases)
+    if asked:
+        both = asked
+        requests = (
+            replace(request, markers={**both.markers, **request.markers}, negative=both.negative)
+            for request in requests
+        )
+    for generation in run_policy(policy, registry, engine, requests, asked.options if asked else None):
         generations.append(generation)
         if progress:
             progress(1)
@@ -196,4 +220,6 @@ def generation_row(generation: Generation) -> dict[str, Any]:
         "policy": generation.policy,
         "fault": generation.fault,
         "stats": dict(generation.stats),
+        **({"chances": generation.chances} if generation.chances else {}),
+        **({"enforced": generation.enforced} if generation.enforced else {}),
     }

@@ -223,11 +223,12 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One prompt to answer, with the markers that are asked for."""
+    """One prompt to answer, with the markers that are asked for, and those that the answer should be led away from."""
 
     id: str
     prompt: tuple[Message, ...]
     markers: Mapping[str, Value] = field(default_factory=dict)
+    negative: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +242,8 @@ class Generation:
         text: the answer without the block: what a user sees and what is scored.
         fault: what was wrong with the block, empty if nothing.
         stats: counts, such as ``forward_passes``, ``block_tokens`` and ``answer_tokens``.
+        chances: marker -> value -> probability, the likeliest first, where a policy found it out.
+        enforced: limit -> number that the answer was cut to; such an answer did not obey.
     """
 
     id: str
@@ -251,4 +254,6 @@ class Generation:
     text: str
     policy: str
     fault: str = ""
-    stats: Mapping[str, int] = field(default_factory=dict)
+    stats: Mapping[str, int | float] = field(default_factory=dict)
+    chances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    enforced: Mapping[str, int] = field(default_factory=dict)

@@ -2,6 +2,9 @@
 
 The prompt is the conversation with the kept markers' block after the last user turn; the target is the whole block
 and then the answer. An empty block is not written into a prompt, and always written into a target.
+
+The one block of a prompt is ours, and the last thing in it. Of earlier turns nothing stays: an earlier answer stands
+there without its block, and whatever else reads like one is rewritten (`ttmarkers.guard`), in training and afterwards.
 """
 
 from __future__ import annotations
@@ -17,6 +20,20 @@ if TYPE_CHECKING:
     from ttmarkers.dropout import Dropout
     from ttmarkers.records import MarkedExample, Value
     from ttmarkers.template import Template
+
+
+def without_blocks(prompt: tuple[Message, ...], template: Template) -> tuple[Message, ...]:
+    """Return a conversation that holds no block: earlier answers lose theirs, what users typed is made harmless."""
+    return tuple(_without_block(turn, template) for turn in prompt)
+
+
+def _without_block(turn: Message, template: Template) -> Message:
+    content = turn.content
+    if turn.role == "assistant" and content.lstrip().startswith(template.opening.strip()):
+        split = template.split(content)
+        content = content if split.fault else split.text
+    cleaned = template.guard.clean(content)
+    return turn if cleaned == turn.content else Message(turn.role, cleaned)
 
 
 def ask(
@@ -63,8 +80,11 @@ class Renderer:
             place: how far the run has come, from 0 to below 1.
         """
         template = self.template
-        if template is None or place >= self.plain_from:
+        if template is None:
             return RenderedPair(example.id, example.prompt, "", example.completion)
+        asked = without_blocks(example.prompt, template)
+        if place >= self.plain_from:
+            return RenderedPair(example.id, asked, "", example.completion)
         markers = {name: example.markers[name] for name in template.names if name in example.markers}
         kept = tuple(markers)
         if self.dropout is not None:
@@ -74,9 +94,9 @@ class Renderer:
         else:
             block, spans = template.render(markers, example.others), ()
         if len(kept) == len(markers):
-            prompt = _behind(example.prompt, block, template) if markers else example.prompt
+            prompt = _behind(asked, block, template) if markers else asked
         else:
-            prompt = ask(example.prompt, {name: markers[name] for name in kept}, template, example.others)
+            prompt = ask(asked, {name: markers[name] for name in kept}, template, example.others)
         return RenderedPair(
             id=example.id,
             prompt=prompt,

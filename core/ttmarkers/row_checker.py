@@ -14,7 +14,7 @@ from ttmarkers.dropout import draw
 from ttmarkers.encoding import Encoder
 from ttmarkers.errors import DataError
 from ttmarkers.marked import Counts, RowWriter, read_packed
-from ttmarkers.rendering import Renderer
+from ttmarkers.rendering import Renderer, without_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +73,7 @@ class RowChecker:
     ) -> None:
         self._job = job
         self._known = frozenset(template.names)
+        self._template = template
         self._max_length = max_length
         self._encoder = Encoder(tokenizer)
         self._drops = job.config.dropout.make(job.config.seed).drops
@@ -146,7 +147,7 @@ class RowChecker:
         """Measure rows with all their markers in the prompt, and check the border that dropout may leave them with."""
         sizes = self._encoder.measure(pairs)
         if self._drops:
-            self._encoder.check_borders(pairs, [example.prompt for example in batch])
+            self._encoder.check_borders(pairs, [without_blocks(example.prompt, self._template) for example in batch])
         return sizes
 
 

@@ -23,13 +23,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers.codecs import Codec, JsonCodec, TextCodec
 from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.grammar import BlockGrammar, Slot
+from ttmarkers.guard import Guard
 from ttmarkers.records import Span
+from ttmarkers.splitting import Scan, Split, split
 from ttmarkers.taxonomy import check_value
 from ttmarkers.template_source import Macros, read_source
 
@@ -41,20 +43,6 @@ if TYPE_CHECKING:
     from ttmarkers.taxonomy import Taxonomy
 
 SEEN = 20_000  # markers whose text is kept; scores can be any number
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """A model's text taken apart. ``fault`` says what was wrong with the block; empty if nothing.
-
-    ``markers`` holds the first value of each marker, ``others`` the further ones of a template that writes several.
-    """
-
-    block: str
-    markers: dict[str, Value]
-    text: str
-    fault: str = ""
-    others: dict[str, tuple[Value, ...]] = field(default_factory=dict)
 
 
 class Template:
@@ -98,6 +86,11 @@ class Template:
             )
             for kind in taxonomy
         }
+
+    @cached_property
+    def guard(self) -> Guard:
+        """What makes blocks in other people's texts harmless."""
+        return Guard(self.grammar())
 
     @property
     def hash(self) -> str:
@@ -166,40 +159,34 @@ class Template:
 
     def parse_all(self, text: str) -> tuple[dict[str, Value], dict[str, tuple[Value, ...]]]:
         """Return the markers of a block as `parse` does, and the further values of those that have several."""
-        markers, others, end = self._scan(text, 0)
-        if end != len(text):
-            raise DataError(f"template {self.name!r}: the block is followed by {text[end : end + 20]!r}")
-        return markers, others
+        found = self.scan(text, 0)
+        if found.fault:
+            raise DataError(found.fault)
+        if found.end != len(text):
+            raise DataError(f"template {self.name!r}: the block is followed by {text[found.end : found.end + 20]!r}")
+        return found.markers, found.others
 
     def split(self, text: str) -> Split:
-        """Take a target apart into block and answer. Never fails: a fault is reported and the answer delivered.
+        """Take a target apart into block and answer (`ttmarkers.splitting`). Never fails."""
+        return split(self, text)
 
-        A text that does not begin with a block is all answer. A block that is opened and not closed ends with its
-        line.
-        """
-        start = len(text) - len(text.lstrip())
-        if not text.startswith(self.opening.rstrip(), start):
-            return Split("", {}, text, "no block")
-        others: dict[str, tuple[Value, ...]] = {}
-        try:
-            markers, others, end = self._scan(text, start)
-            fault = ""
-        except DataError as error:
-            markers, end, fault = self._salvage(text, start, str(error))
-        answer = text[end:]
-        return Split(text[start:end], markers, answer.removeprefix(self.after), fault, others)
-
-    def grammar(self, fixed: Mapping[str, Value] | None = None, required: Iterable[str] = ()) -> BlockGrammar:
+    def grammar(
+        self,
+        fixed: Mapping[str, Value] | None = None,
+        required: Iterable[str] = (),
+        only: Iterable[str] | None = None,
+    ) -> BlockGrammar:
         """Return the grammar of the blocks that this template writes, as an engine needs it.
 
         Args:
             fixed: markers that must stand in the block with this value.
             required: markers that must stand in it with any value; all others may be left out.
+            only: markers that may stand in it; all of the taxonomy by default.
         """
         held = self.taxonomy.check(fixed or {}, where="fixed markers")
         must = {self.taxonomy.get(name, where="required markers").name for name in required} | set(held)
         slots = []
-        for kind in self.taxonomy:
+        for kind in self.taxonomy if only is None else self.taxonomy.select(only, where="markers"):
             frame = self._frames[kind.name]
             values = (held[kind.name],) if kind.name in held else kind.values
             slots.append(
@@ -215,24 +202,36 @@ class Template:
             )
         return BlockGrammar(self.opening, self.joiner, self.closing, self.after, tuple(slots))
 
-    def _scan(self, text: str, start: int) -> tuple[dict[str, Value], dict[str, tuple[Value, ...]], int]:
-        if not text.startswith(self.opening, start):
-            raise DataError(f"template {self.name!r}: the text does not begin with {self.opening!r}")
-        position = start + len(self.opening)
+    @cached_property
+    def tags(self) -> tuple[tuple[str, str], ...]:
+        """What stands before and behind the values of each marker."""
+        return tuple((frame.prefix, frame.suffix) for frame in self._frames.values())
+
+    def scan(self, text: str, start: int) -> Scan:
+        """Read the block that begins at a place of a text, as far as it can be read."""
         markers: dict[str, Value] = {}
         others: dict[str, tuple[Value, ...]] = {}
-        while not text.startswith(self.closing, position):
-            if markers and self.joiner:
-                if not text.startswith(self.joiner, position):
-                    raise DataError(f"template {self.name!r}: unreadable at {text[position : position + 40]!r}")
-                position += len(self.joiner)
-            name, values, position = self._read_one(text, position)
-            if name in markers:
-                raise DataError(f"template {self.name!r}: {name} stands twice in the block")
-            markers[name] = values[0]
-            if len(values) > 1:
-                others[name] = values[1:]
-        return markers, others, position + len(self.closing)
+        position = start
+        try:
+            if not text.startswith(self.opening, start):
+                raise DataError(f"template {self.name!r}: the text does not begin with {self.opening!r}")
+            position += len(self.opening)
+            while not text.startswith(self.closing, position):
+                place = position
+                if markers and self.joiner:
+                    if not text.startswith(self.joiner, position):
+                        raise DataError(f"template {self.name!r}: unreadable at {text[position : position + 40]!r}")
+                    place += len(self.joiner)
+                name, values, place = self._read_one(text, place)
+                if name in markers:
+                    raise DataError(f"template {self.name!r}: {name} stands twice in the block")
+                markers[name] = values[0]
+                if len(values) > 1:
+                    others[name] = values[1:]
+                position = place
+        except DataError as error:
+            return Scan(markers, others, position, str(error))
+        return Scan(markers, others, position + len(self.closing))
 
     def _read_one(self, text: str, position: int) -> tuple[str, tuple[Value, ...], int]:
         for name, pattern in self._patterns.items():
@@ -253,15 +252,8 @@ class Template:
         texts = text.split(self.several) if self._writes_several(kind) else [text]
         return tuple(self._codec.read(kind, each) for each in texts)
 
-    def _salvage(self, text: str, start: int, fault: str) -> tuple[dict[str, Value], int, str]:
-        """Find the end of a faulty block and the markers in it that can still be read."""
-        closing = text.find(self.closing.strip(), start)
-        line_end = text.find("\n", start)
-        if closing >= 0:
-            end = closing + len(self.closing.strip())
-        else:
-            end = line_end if line_end >= 0 else len(text)
-            fault = "the block is never closed"
+    def readable(self, text: str, start: int, end: int) -> dict[str, Value]:
+        """Return the markers that stand whole between two places of a text."""
         markers: dict[str, Value] = {}
         borders = "|".join(re.escape(border) for border in (self.joiner, self.closing) if border)
         for name, pattern in self._patterns.items():
@@ -273,7 +265,7 @@ class Template:
                     markers[name] = self._values(name, found.group(1))[0]
                 except DataError:
                     continue  # this value is part of the fault that is reported
-        return markers, end, fault
+        return markers
 
     def _make_codec(self, name: str) -> Codec:
         if self.several and (name == "json" or any(char.isalnum() or char in "_ %" for char in self.several)):

@@ -35,6 +35,12 @@ def token_texts(tokenizer: PreTrainedTokenizerBase) -> list[bytes] | None:
     return None
 
 
+def vocabulary_bytes(tokenizer: PreTrainedTokenizerBase) -> list[bytes]:
+    """Return the bytes of each token id as SentencePiece-like vocabularies write them, whatever the tokenizer does."""
+    added = {token_id: str(token).encode() for token_id, token in tokenizer.added_tokens_decoder.items()}
+    return _table(tokenizer.backend_tokenizer.get_vocab(with_added_tokens=True), _sentencepiece, added)
+
+
 def _table(vocabulary: dict[str, int], read: Callable[[str], bytes], added: dict[int, bytes]) -> list[bytes]:
     texts = [b""] * (max(vocabulary.values(), default=-1) + 1)
     for token, token_id in vocabulary.items():

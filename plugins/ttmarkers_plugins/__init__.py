@@ -185,7 +185,9 @@ def ttm_training_strategies() -> Iterator[StrategyComponent]:
 @hookimpl
 def ttm_decoding_policies() -> Iterator[PolicyComponent]:
     """Yield the shipped decoding policies."""
-    yield PolicyComponent("none", "The plain prompt, for models without markers.", f"{HERE}.policies.basic:Plain")
+    yield PolicyComponent(
+        "none", "The plain prompt, for models without markers.", f"{HERE}.policies.basic:Plain", asks="none"
+    )
     yield PolicyComponent(
         "inferred",
         "No marker is given; the model writes the block itself.",
@@ -195,6 +197,23 @@ def ttm_decoding_policies() -> Iterator[PolicyComponent]:
         "fixed",
         "The given markers go into the prompt, the model infers the rest.",
         f"{HERE}.policies.basic:Fixed",
+        asks="fixed",
+    )
+    yield PolicyComponent(
+        "posterior",
+        "Each marker takes its likeliest value, with its probability, or none below a threshold.",
+        f"{HERE}.policies.posterior:Posterior",
+    )
+    yield PolicyComponent(
+        "guided",
+        "As fixed, and the answer is led towards the given markers and away from others.",
+        f"{HERE}.policies.guided:Guided",
+        asks="fixed",
+    )
+    yield PolicyComponent(
+        "best-of",
+        "Answers to the likeliest blocks, of which a scorer takes the best.",
+        f"{HERE}.policies.best_of:BestOf",
     )
 
 

@@ -91,7 +91,7 @@ def test_every_pair(kind: str, name: str, templates: list[Template]) -> None:
             encoded = known.encode(pair)
             assert known.slow.encode([pair]) == [encoded]
             if known.tokenizer.unk_token_id in encoded.input_ids and kind == "unigram":
-                assert "🌤️" in pair.answer + pair.prompt[-1].content
+                assert set("🌤️‹") & set(pair.answer + pair.prompt[-1].content)
                 continue  # nothing decodes to what is not known
             prompt, block, answer = known.pieces(encoded)
             if kind in BYTE_LEVEL:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ttmarkers.cli.generate import marker_option, parse_markers
 from ttmarkers.cli.output import json_option, note, print_json, print_table, progress, set_option
+from ttmarkers.cli.steering import steer, steering_options
 from ttmarkers.errors import ConfigError
 
 if TYPE_CHECKING:
     from ttmarkers.cli import Context
+    from ttmarkers.cli.steering import Steering
     from ttmarkers.config import Config
     from ttmarkers.evaluation import Result
     from ttmarkers.protocols import Task
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 @click.argument("model", required=False)
 @click.option("--task", "task_name", required=True, help="Task (ttm tasks list).")
 @click.option("--data", help="File of the task's rows; a small embedded sample by default.")
-@click.option("--policy", help="Decoding policy; by default inferred, or none for a model without markers.")
-@marker_option
+@steering_options
 @click.option("--generations", metavar="FILE", help="Score these stored answers; no model is needed.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first cases.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for answers, scores and run.json.")
@@ -36,8 +36,7 @@ def evaluate(
     model: str | None,
     task_name: str,
     data: str | None,
-    policy: str | None,
-    markers: tuple[str, ...],
+    steering: Steering,
     generations: str | None,
     limit: int | None,
     output: Path | None,
@@ -61,7 +60,7 @@ def evaluate(
     if model is None:
         name, answers = "stored", match_generations(cases, rows([str(generations)]))
     else:
-        name, answers = _ask(context, config, task, cases, model, policy, markers)
+        name, answers = _ask(context, config, task, cases, model, steering)
     scored = score(task, cases, answers)
     result = summarise(task_name, task, name, scored, config)
     if output:
@@ -85,18 +84,14 @@ def _ask(
     task: Task,
     cases: list[Any],
     model: str,
-    policy: str | None,
-    markers: tuple[str, ...],
+    steering: Steering,
 ) -> tuple[str, list[Generation]]:
-    from ttmarkers.decoding import check_markers, choose_policy, load_engine
     from ttmarkers.evaluation import answer
 
-    wanted = policy or config.decode.policy
-    engine = load_engine(model, config.decode, policy=wanted, seed=config.seed)
-    asked = check_markers({**config.decode.markers, **parse_markers(markers)}, engine.checkpoint)
-    name = choose_policy(wanted, engine, asked)
+    steered = steer(context, config, model, steering)
+    registry, name = context.plugins.policies(), steered.policy
     with progress(name, len(cases)) as advance:
-        return name, answer(task, cases, name, engine, context.plugins.policies(), advance, asked)
+        return name, answer(task, cases, name, steered.engine, registry, advance, steered)
 
 
 def _print(result: Result) -> None:

@@ -9,44 +9,28 @@ from typing import TYPE_CHECKING
 import click
 
 from ttmarkers.cli.output import json_option, note, print_json, progress, set_option
-from ttmarkers.errors import ConfigError
+from ttmarkers.cli.steering import steer, steering_options
+from ttmarkers.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from ttmarkers.cli import Context
-    from ttmarkers.records import Generation, Request, Value
+    from ttmarkers.cli.steering import Steered, Steering
+    from ttmarkers.records import Generation, Request
 
-marker_option = click.option(
-    "-m",
-    "--marker",
-    "markers",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Ask for a marker (may be repeated).",
-)
-
-
-def parse_markers(words: Iterable[str]) -> dict[str, str]:
-    """Return the markers of ``-m name=value`` options."""
-    markers: dict[str, str] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise ConfigError(f"-m {word!r}: write NAME=VALUE, such as lang=French")
-        if name in markers:
-            raise ConfigError(f"-m {word!r}: {name} is given twice")
-        markers[name] = value
-    return markers
+SHOWN = 5  # values of a marker that --explain shows
 
 
 @click.command()
 @click.argument("model")
 @click.argument("prompt", required=False)
-@marker_option
-@click.option("--policy", help="Decoding policy (ttm policies list).")
+@steering_options
 @click.option("--input", "source", metavar="FILE", help="Rows with prompt, instruction or messages to answer.")
+@click.option("--markers-column", "column", metavar="NAME", help="Column of --input with each row's own markers.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write answers here, as JSON lines.")
+@click.option("--explain", is_flag=True, help="Show the likeliest values of each marker (policy posterior).")
+@click.option("--stream", is_flag=True, help="Print the answer as it is written, without its block.")
 @set_option
 @json_option
 @click.pass_obj
@@ -54,45 +38,85 @@ def generate(
     context: Context,
     model: str,
     prompt: str | None,
-    markers: tuple[str, ...],
-    policy: str | None,
+    steering: Steering,
     source: str | None,
+    column: str | None,
     output: Path | None,
+    explain: bool,
+    stream: bool,
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Answer PROMPT (or standard input, or the rows of --input) with MODEL, steered by markers."""
-    from ttmarkers.decoding import check_markers, choose_policy, load_engine, run_policy
-    from ttmarkers.evaluation import generation_row
+    from ttmarkers.decoding import run_policy
     from ttmarkers.manifest import manifest, refuse_existing, write_json
 
     if (prompt is not None) + (source is not None) > 1:
         raise ConfigError("give either PROMPT or --input, not both")
+    if column and not source:
+        raise ConfigError("--markers-column names a column of --input: give that too")
+    if stream and (as_json or output):
+        raise ConfigError("--stream prints text as it comes: leave out --json and -o")
     if output:
         refuse_existing(output)
     config = context.config(overrides)
-    given = parse_markers(markers)
-    wanted = policy or config.decode.policy
-    engine = load_engine(model, config.decode, policy=wanted, seed=config.seed)
-    asked = check_markers({**config.decode.markers, **given}, engine.checkpoint)
-    requests = list(_requests(prompt, source, asked))
-    name = choose_policy(wanted, engine, asked)
-    answers = run_policy(name, context.plugins.policies(), engine, requests)
+    steered = steer(context, config, model, steering, explain=explain)
+    requests = list(_requests(prompt, source, column, steered))
+    for request in requests:
+        steered.engine.read(steered.engine.prompt(request))  # an error now, not after half of the work
+    answers = run_policy(steered.policy, context.plugins.policies(), steered.engine, requests, steered.options)
     if output:
         _write(output, answers, len(requests))
-        facts = {"model": model, "policy": name, "markers": asked}
+        facts = {"model": model, "policy": steered.policy, "markers": steered.markers, "negative": steered.negative}
         write_json(
             output.with_name(output.name + ".run.json"),
             manifest("generate", config, context.plugins, [source] if source else [], **facts),
         )
-        return
+    elif stream:
+        _stream(steered, answers)
+    else:
+        _print(answers, as_json=as_json, many=source is not None, explain=explain)
+
+
+def _stream(steered: Steered, answers: Iterator[Generation]) -> None:
+    """Print pieces of answers as they come; what is not whole at the end of a piece comes with the next."""
+    printed: list[str] = []
+
+    def listen(_request: str, piece: str) -> None:
+        printed.append(piece)
+        click.echo(piece, nl=False)
+        sys.stdout.flush()
+
+    steered.engine.listener, steered.engine.batch_size = listen, 1
+    for generation in answers:
+        shown = "".join(printed)
+        rest = generation.text[len(shown) :] if generation.text.startswith(shown) else ""
+        click.echo(rest)
+        printed.clear()
+        _report(generation)
+
+
+def _print(answers: Iterator[Generation], *, as_json: bool, many: bool, explain: bool) -> None:
+    from ttmarkers.evaluation import generation_row
+
     for generation in answers:
         if as_json:
-            print_json(generation_row(generation), line=source is not None)
+            print_json(generation_row(generation), line=many)
         else:
             click.echo(generation.text)
-        if generation.fault:
-            note(f"{generation.id}: {generation.fault}")
+        if explain and not as_json:
+            for name, chances in generation.chances.items():
+                shown = ", ".join(f"{value} {chance:.1%}" for value, chance in list(chances.items())[:SHOWN])
+                note(f"{name}: {shown}")
+        _report(generation)
+
+
+def _report(generation: Generation) -> None:
+    """Say what a user should know of an answer beside its text."""
+    if generation.fault:
+        note(f"{generation.id}: {generation.fault}")
+    for name, most in generation.enforced.items():
+        note(f"{generation.id}: cut to {most} {name}")
 
 
 def _write(output: Path, answers: Iterator[Generation], total: int) -> None:
@@ -101,16 +125,19 @@ def _write(output: Path, answers: Iterator[Generation], total: int) -> None:
     from ttmarkers.evaluation import generation_row
     from ttmarkers.manifest import atomic
 
-    faults = 0
+    faults = cut = 0
     with atomic(output) as stream, progress("generating", total) as advance:
         for generation in answers:
             stream.write(orjson.dumps(generation_row(generation), option=orjson.OPT_APPEND_NEWLINE))
             faults += bool(generation.fault)
+            cut += bool(generation.enforced)
             advance(1)
-    note(f"{total} answers are in {output}" + (f"; {faults} with a faulty block" if faults else ""))
+    more = [f"{faults} with a faulty block"] if faults else []
+    more += [f"{cut} cut to their limit"] if cut else []
+    note("; ".join([f"{total} answers are in {output}", *more]))
 
 
-def _requests(prompt: str | None, source: str | None, markers: Mapping[str, Value]) -> Iterator[Request]:
+def _requests(prompt: str | None, source: str | None, column: str | None, steered: Steered) -> Iterator[Request]:
     from ttmarkers.datasets import rows, to_prompt
     from ttmarkers.records import Message, Request
 
@@ -118,7 +145,12 @@ def _requests(prompt: str | None, source: str | None, markers: Mapping[str, Valu
         text = sys.stdin.read() if prompt is None else prompt
         if not text.strip():
             raise ConfigError("the prompt is empty: give PROMPT, --input FILE, or text on standard input")
-        yield Request("1", (Message("user", text),), markers)
+        yield Request("1", (Message("user", text),), steered.markers, steered.negative)
         return
     for origin, row in rows([source]):
-        yield Request(str(row.get("id", origin.row)), to_prompt(row, origin), markers)
+        own = row.get(column) if column else None
+        if own is not None and not isinstance(own, dict):
+            raise DataError(f'{origin}: {column} is no mapping of markers: write {{"lang": "French"}}')
+        wanted = {name: value for name, value in (own or {}).items() if value is not None}
+        markers = steered.asking.check({**steered.markers, **wanted}, where=str(origin)) if wanted else steered.markers
+        yield Request(str(row.get("id", origin.row)), to_prompt(row, origin), markers, steered.negative)

@@ -4,35 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ttmarkers.decoding import Begun
 from ttmarkers.errors import ConfigError
-from ttmarkers.records import Generation
-from ttmarkers.rendering import ask
-from ttmarkers.template import Split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ttmarkers.decoding import Engine
-    from ttmarkers.records import Message, Request
+    from ttmarkers.records import Generation, Message, Request
 
 
 class Plain:
-    """Asks the plain prompt and takes the whole text as the answer."""
+    """Asks the plain prompt. What the model writes is the answer; a block that it begins with is taken off."""
 
     def generate(self, engine: Engine, requests: Sequence[Request]) -> Iterator[Generation]:
         """Yield the generations of requests; markers that they ask for are refused."""
         for request in requests:
-            if request.markers:
-                raise ConfigError("policy none asks without markers: leave out -m, or use policy fixed")
-        written = engine.complete([request.prompt for request in requests])
-        for request, completion in zip(requests, written, strict=True):
-            text = completion.text
-            stats = {
-                "forward_passes": completion.tokens,
-                "block_tokens": 0,
-                "answer_tokens": completion.tokens,
-            }
-            yield Generation(request.id, request.prompt, text, "", {}, text, "none", stats=stats)
+            refuse_markers(request, "none")
+        begun = [Begun(request, engine.read(engine.prompt(request))) for request in requests]
+        for each, answer in zip(begun, engine.answer(begun), strict=True):
+            yield engine.generation(each, answer, "none")
 
 
 class Inferred:
@@ -43,37 +34,16 @@ class Inferred:
     def generate(self, engine: Engine, requests: Sequence[Request]) -> Iterator[Generation]:
         """Yield the generations of requests, the block split off."""
         prompts = [self.prompt(engine, request) for request in requests]
-        # given markers stand in the written block as they were given: a small model may fail to copy them
-        template = engine.template  # refuses a model without markers
-        writes = engine.checkpoint is not None and engine.checkpoint.writes
-        grammars = [template.grammar(request.markers) for request in requests] if writes else None
-        for request, completion in zip(requests, engine.complete(prompts, grammars), strict=True):
-            split = template.split(completion.text) if writes else Split("", dict(request.markers), completion.text)
-            block = engine.count_tokens(split.block + engine.template.after) if split.block else 0
-            stats = {
-                "forward_passes": completion.tokens,
-                "block_tokens": block,
-                "answer_tokens": max(completion.tokens - block, 0),
-            }
-            yield Generation(
-                id=request.id,
-                prompt=request.prompt,
-                raw=completion.text,
-                block=split.block,
-                markers=split.markers,
-                text=split.text,
-                policy=self.name,
-                fault=split.fault,
-                stats=stats,
-            )
+        begun = begin(engine, requests, prompts)
+        for each, answer in zip(begun, engine.answer(begun), strict=True):
+            yield engine.generation(each, answer, self.name)
 
     def prompt(self, engine: Engine, request: Request) -> tuple[Message, ...]:
         """Return what the model is asked: the prompt as it is."""
-        if engine.checkpoint is not None and engine.checkpoint.marked and not engine.checkpoint.writes:
+        if engine.marked and not engine.writes:
             raise ConfigError("the model reads markers and writes none: ask with -m, or use policy none")
-        if request.markers:
-            raise ConfigError("policy inferred is given no markers: leave out -m, or use policy fixed")
-        return request.prompt
+        refuse_markers(request, self.name)
+        return engine.prompt(request)
 
 
 class Fixed(Inferred):
@@ -85,4 +55,31 @@ class Fixed(Inferred):
         """Return the prompt with the block of the given markers."""
         if not request.markers:
             raise ConfigError("policy fixed needs markers: give them with -m name=value, or use policy inferred")
-        return ask(request.prompt, request.markers, engine.template)
+        refuse_negative(request, self.name)
+        return engine.prompt(request, request.markers)
+
+
+def begin(engine: Engine, requests: Sequence[Request], prompts: Sequence[Sequence[Message]]) -> list[Begun]:
+    """Have the blocks of requests written: what is asked for stands in them, the model infers the rest.
+
+    Given markers are held in the written block too, because a small model may fail to copy them.
+    """
+    engine.template  # noqa: B018 - refuses a model without markers
+    if not engine.writes:
+        return [Begun(request, engine.read(prompt)) for request, prompt in zip(requests, prompts, strict=True)]
+    blocks = [engine.open(prompt, request.markers) for request, prompt in zip(requests, prompts, strict=True)]
+    passes = engine.writer().write(blocks, [request.id for request in requests])
+    return [engine.begin(*each) for each in zip(requests, blocks, passes, strict=True)]
+
+
+def refuse_markers(request: Request, policy: str) -> None:
+    """Raise `ConfigError` if a request asks for markers, under a policy that gives none."""
+    if request.markers:
+        raise ConfigError(f"policy {policy} is given no markers: leave out -m, or use policy fixed")
+    refuse_negative(request, policy)
+
+
+def refuse_negative(request: Request, policy: str) -> None:
+    """Raise `ConfigError` if a request leads away from markers, under a policy that cannot."""
+    if request.negative:
+        raise ConfigError(f"policy {policy} leads away from no markers: leave out --not, or use policy guided")

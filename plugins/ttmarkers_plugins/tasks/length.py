@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
+from ttmarkers.budget import word_counter
 from ttmarkers.errors import ConfigError, DataError, did_you_mean
 from ttmarkers.records import Message, Metric, Request
 from ttmarkers_plugins.extractors.length import SpacyCounter
@@ -103,18 +104,6 @@ class LengthTask:
             return {"limit": str(case.limit), **case.facts}
         above = next((border for border in LIMITS if case.limit <= border), None)
         return {"limit": f"at most {above}" if above else f"over {LIMITS[-1]}", **case.facts}
-
-
-def word_counter() -> Callable[[str], int]:
-    """Return a function that counts words as AlpacaEval-LI does: NLTK's word tokens, punctuation left out."""
-    from nltk.tokenize import NLTKWordTokenizer
-
-    tokenizer = NLTKWordTokenizer()
-
-    def count(text: str) -> int:
-        return sum(any(char.isalnum() for char in token) for token in tokenizer.tokenize(text))
-
-    return count
 
 
 def _sentence_counter() -> Callable[[str], int]:

@@ -1,0 +1,125 @@
+"""Scorers of candidates for the policy ``best-of``: the higher, the better."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ttmarkers.errors import ConfigError, DataError
+from ttmarkers.records import Example, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ttmarkers.decoding import Answer, Begun, Engine
+    from ttmarkers.records import Request, Value
+
+
+class Scorer(Protocol):
+    """Says how good answers to one request are."""
+
+    def score(self, engine: Engine, request: Request, begun: Sequence[Begun], answers: Sequence[Answer]) -> list[float]:
+        """Return a number for each answer."""
+        raise NotImplementedError
+
+
+class Likelihood:
+    """The mean log-probability of an answer's tokens, behind its own block; an empty answer is the worst."""
+
+    def score(self, engine: Engine, request: Request, begun: Sequence[Begun], answers: Sequence[Answer]) -> list[float]:
+        """Return a mean log-probability for each answer."""
+        import torch
+
+        del request
+        written = [(number, answer) for number, answer in enumerate(answers) if answer.tokens]
+        rows = [[*begun[number].tokens, *answer.tokens] for number, answer in written]
+        scores = [float("-inf")] * len(answers)
+        if not rows:
+            return scores
+        logits = engine.model.logits(rows, [len(answer.tokens) + 1 for _, answer in written])
+        for (number, answer), found in zip(written, logits, strict=True):
+            tokens = torch.tensor(list(answer.tokens))
+            scores[number] = float(found[:-1].log_softmax(-1).gather(1, tokens[:, None]).mean())
+        return scores
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """An answer as an extractor sees it."""
+
+    example: Example
+    markers: Mapping[str, Value]
+
+
+class RewardModel:
+    """A sequence-classification model of transformers.
+
+    Args:
+        model: a path or Hub name.
+        options: of the extractor ``reward-model``.
+    """
+
+    def __init__(self, model: str = "", **options: Any) -> None:
+        from ttmarkers_plugins.extractors.quality import RewardModelExtractor
+
+        if not model:
+            raise ConfigError("scorer 'reward-model' needs a model: set decode.options.best-of.model")
+        self._extractor = RewardModelExtractor(model, **options)
+
+    def score(self, engine: Engine, request: Request, begun: Sequence[Begun], answers: Sequence[Answer]) -> list[float]:
+        """Return the model's score of each answer to the prompt."""
+        del engine, begun
+        origin = Origin("best-of", 1)
+        rows = [_Scored(Example(request.id, request.prompt, answer.split.text, {}, origin), {}) for answer in answers]
+        return [float(found["quality"].value) for found in self._extractor.extract(rows)]
+
+
+class Program:
+    """A program that reads one JSON document, ``{"prompt": [turns], "answers": [texts]}``, and prints a JSON list.
+
+    Args:
+        command: the program with its arguments.
+        seconds: that it may take for a request.
+    """
+
+    def __init__(self, command: str = "", seconds: float = 60.0) -> None:
+        if not command:
+            raise ConfigError("scorer 'program' needs a command: set decode.options.best-of.command")
+        self._words, self._seconds = shlex.split(command), seconds
+
+    def score(self, engine: Engine, request: Request, begun: Sequence[Begun], answers: Sequence[Answer]) -> list[float]:
+        """Return what the program prints.
+
+        Raises:
+            ConfigError: if it cannot be run.
+            DataError: if it fails, takes too long, or prints something else.
+        """
+        del engine, begun
+        turns = [{"role": turn.role, "content": turn.content} for turn in request.prompt]
+        question = json.dumps({"prompt": turns, "answers": [answer.split.text for answer in answers]})
+        name = f"scorer program {self._words[0]!r}"
+        try:
+            done = subprocess.run(
+                self._words, input=question, capture_output=True, text=True, timeout=self._seconds, check=False
+            )
+        except OSError as error:
+            raise ConfigError(f"{name} cannot be run: {error.strerror}") from error
+        except subprocess.TimeoutExpired:
+            raise DataError(f"{name} took more than {self._seconds:g} seconds for request {request.id}") from None
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            raise DataError(f"{name} failed for request {request.id} (exit {done.returncode}): {last}")
+        try:
+            scores = [float(score) for score in json.loads(done.stdout)]
+        except (ValueError, TypeError):
+            scores = []
+        if len(scores) != len(answers):
+            raise DataError(f"{name}: request {request.id}: it must print a JSON list of {len(answers)} numbers")
+        return scores
+
+
+SCORERS: dict[str, Any] = {"likelihood": Likelihood, "reward-model": RewardModel, "program": Program}
+"""What ``decode.options.best-of.scorer`` may be."""
