@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 AHEAD = 12  # characters behind a marker that decide how its last tokens are cut
 DIGITS = "0123456789"
+LEAST = 0.3  # the probability that a guess must have to be worth its place in a pass
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,9 @@ class BlockText:
             rest, index, joined = value[length:], slot + 1, True
 
     def values(self, text: str) -> tuple[str, list[str]]:
-        """Return the marker whose value has begun, and the values that it may still become; none for a number."""
-        if len(text) < len(self._grammar.opening):
-            return "", []
-        place = self.place(text)
-        if place.slot is None:
+        """Return the categorical marker whose value has begun, and the values that it may still become; or neither."""
+        place = self.place(text) if len(text) >= len(self._grammar.opening) else None
+        if place is None or place.slot is None or self._numbers[place.slot] is not None:
             return "", []
         slot = self._grammar.slots[place.slot]
         return slot.name, [value for value in slot.choices if (value + slot.suffix).startswith(place.rest)]
@@ -110,52 +109,55 @@ class BlockText:
                 for value in begun:
                     yield head[len(place.rest) :] + value
 
-    def likely(self, text: str, guesses: Mapping[str, Guess], sure: float = 0.6) -> str:
-        """Return how a text most likely goes on, as far as that is likelier than not.
+    def likely(self, text: str, guesses: Mapping[str, Guess], least: float = LEAST) -> str:
+        """Return how a text most likely goes on, as far as that is likely enough.
 
         Args:
             text: begins a block.
             guesses: what markers mostly are.
-            sure: the share above which a value is guessed.
+            least: the probability below which no further guess is made.
         """
-        place = self.place(text) if len(text) >= len(self._grammar.opening) else Place(None, 0, False, "")
-        begun = self._grammar.opening[len(text) :]
-        return begun + self._likely(place, guesses, sure)
-
-    def _likely(self, place: Place, guesses: Mapping[str, Guess], sure: float) -> str:
-        slots, index, joined, text = self._grammar.slots, place.following, place.joined, ""
+        opening = self._grammar.opening
+        place = self.place(text) if len(text) >= len(opening) else Place(None, 0, False, "")
+        begun, chance = opening[len(text) :], 1.0
         if place.slot is not None:
-            slot = slots[place.slot]
-            rest = self._likely_value(place.slot, place.rest, guesses.get(slot.name), sure)
-            if rest is None:
+            value, chance = self._likely_value(place.slot, place.rest, guesses)
+            if chance < least:
                 return ""
-            text = rest
-        skip = len(place.rest) if place.slot is None else 0
-        while index < len(slots):
-            slot = slots[index]
-            guess = guesses.get(slot.name, Guess(0.0))
-            head = (self._grammar.joiner if joined else "") + slot.prefix
-            wanted = slot.required or guess.present >= 0.5
-            if wanted and (not skip or head.startswith(place.rest)):
-                text += head[skip:]
-                skip, joined = 0, True
-                value = slot.choices[0] if len(slot.choices) == 1 else guess.value if guess.share >= sure else None
-                if value is None or (slot.choices and value not in slot.choices) or not slot.choices:
-                    return text
-                text += value + slot.suffix
-            index += 1
-        return text + self._end[skip:] if self._end.startswith(place.rest[:skip]) else text
+            begun += value
+            place = Place(None, place.following, True, "")
+        return begun + self._likely_markers(place, guesses, chance, least)
 
-    def _likely_value(self, index: int, rest: str, guess: Guess | None, sure: float) -> str | None:
+    def _likely_markers(self, place: Place, guesses: Mapping[str, Guess], chance: float, least: float) -> str:
+        joined, rest, text = place.joined, place.rest, ""
+        for index in range(place.following, len(self._grammar.slots)):
+            slot = self._grammar.slots[index]
+            present = 1.0 if slot.required else guesses.get(slot.name, Guess(0.0)).present
+            head = (self._grammar.joiner if joined else "") + slot.prefix
+            if not head.startswith(rest) or present < 0.5:
+                chance *= 1.0 - present
+                continue
+            chance *= present
+            if chance < least:
+                return text
+            text, rest, joined = text + head[len(rest) :], "", True
+            value, share = self._likely_value(index, "", guesses)
+            chance *= share
+            if chance < least:
+                return text
+            text += value
+        return text + self._end[len(rest) :] if chance >= least and self._end.startswith(rest) else text
+
+    def _likely_value(self, index: int, rest: str, guesses: Mapping[str, Guess]) -> tuple[str, float]:
+        """Return how a value most likely goes on, to its suffix, and its share."""
         slot, number = self._grammar.slots[index], self._numbers[index]
         if number is not None:
-            return slot.suffix if number.fullmatch(rest) else None
+            return slot.suffix, float(number.fullmatch(rest) is not None)
         left = [value for value in slot.choices if value.startswith(rest)]
+        guess = guesses.get(slot.name, Guess(0.0))
         if len(left) == 1:
-            return left[0][len(rest) :] + slot.suffix
-        if guess and guess.share >= sure and guess.value in left:
-            return guess.value[len(rest) :] + slot.suffix
-        return None
+            return left[0][len(rest) :] + slot.suffix, 1.0
+        return (guess.value[len(rest) :] + slot.suffix, guess.share) if guess.value in left else ("", 0.0)
 
     def _heads(self, index: int, joined: bool) -> Iterator[tuple[str, int | None]]:
         """Yield what may come before the next value, with its slot, and the end with none."""
