@@ -32,10 +32,12 @@ class Chances:
     Attributes:
         values: value -> probability; they sum to 1.
         blocks: value -> the block with it.
+        passes: how often the model was run for them.
     """
 
     values: Mapping[str, float]
     blocks: Mapping[str, OpenBlock]
+    passes: int
 
 
 @dataclass
@@ -82,8 +84,11 @@ class BlockWriter:
         """
         values: list[dict[str, float]] = [{} for _ in blocks]
         ends: list[dict[str, OpenBlock]] = [{} for _ in blocks]
+        passes = [0] * len(blocks)
         open_ones = [(number, block, 0.0) for number, block in enumerate(blocks)]
         while open_ones:
+            for number in {number for number, _, _ in open_ones}:
+                passes[number] += 1
             rows = [block.sequence for _, block, _ in open_ones]
             further = []
             for (number, block, chance), logits in zip(open_ones, self.logits(rows, [1] * len(rows)), strict=True):
@@ -100,7 +105,7 @@ class BlockWriter:
                         values[number][value] = values[number].get(value, 0.0) + math.exp(chance + more)
                         ends[number][value] = child
             open_ones = further
-        return [Chances(found, reached) for found, reached in zip(values, ends, strict=True)]
+        return [Chances(*each) for each in zip(values, ends, passes, strict=True)]
 
     def likeliest(self, block: OpenBlock, most: int) -> list[OpenBlock]:
         """Return the likeliest ways to write a block, the best first, by beam search.

@@ -7,6 +7,7 @@ limit by force and did not obey, so every cut is reported beside it.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 WORDS = "words"
 _SENTENCE = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|\Z)|[。！？]+[」』”’）]*|\n\s*\n")
+_SIGN = re.compile(r"\S")
 _WORD = re.compile(r"\s+|(?<=[\u3040-\u30ff\u4e00-\u9fff])")
 
 
@@ -58,16 +60,17 @@ class Budget:
     def fit(self, text: str) -> tuple[str, dict[str, int]]:
         """Return a text that keeps all limits, and those that it had to be cut for.
 
-        It ends with a sentence if any ends within the limits, else with a word.
+        It ends with a sentence if any ends within the limits, else with a word, else anywhere.
         """
         passed = {limit.name: limit.most for limit in self.limits if limit.count(text) > limit.most}
         if not passed:
             return text, {}
-        for borders in (_SENTENCE, _WORD):
-            for end in reversed([found.end() for found in borders.finditer(text)]):
-                piece = text[:end].rstrip()
-                if piece and not self.exceeded(piece):
-                    return piece, passed
+        for borders in (_SENTENCE, _WORD, _SIGN):
+            ends = [found.end() for found in borders.finditer(text)]
+            most = bisect_left(ends, True, key=lambda end: self.exceeded(text[:end].rstrip()))
+            piece = text[: ends[most - 1]].rstrip() if most else ""
+            if piece:
+                return piece, passed
         return "", passed
 
 

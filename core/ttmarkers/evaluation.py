@@ -220,6 +220,11 @@ def generation_row(generation: Generation) -> dict[str, Any]:
         "policy": generation.policy,
         "fault": generation.fault,
         "stats": dict(generation.stats),
-        **({"chances": generation.chances} if generation.chances else {}),
+        **({"chances": _rounded(generation.chances)} if generation.chances else {}),
         **({"enforced": generation.enforced} if generation.enforced else {}),
     }
+
+
+def _rounded(chances: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Return probabilities to six digits: what lies behind them depends on the batch."""
+    return {name: {value: round(chance, 6) for value, chance in found.items()} for name, found in chances.items()}

@@ -15,7 +15,7 @@ from ttmarkers.block_text import Guess
 from ttmarkers.statistics import Estimate, mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ttmarkers.constraint import OpenBlock
     from ttmarkers.decoding import Engine
@@ -54,20 +54,37 @@ def walk(
     progress: Callable[[int], None] | None = None,
     *,
     calibrated: bool = True,
+    required: Sequence[Iterable[str]] | None = None,
 ) -> list[Walked]:
-    """Write the block of each request by its likeliest values; markers that are asked for are fixed."""
-    found: list[Walked] = []
+    """Write the block of each request by its likeliest values; markers that are asked for are fixed.
+
+    Args:
+        engine: the model.
+        requests: what is asked.
+        progress: is told how many are done.
+        calibrated: whether to use the temperatures that the model carries.
+        required: for each request, markers that must stand in its block.
+    """
+    found: dict[int, Walked] = {}
     heat = temperatures(engine) if calibrated else {}
-    for start in range(0, len(requests), engine.batch_size):
-        batch = requests[start : start + engine.batch_size]
-        found += _walk(engine, batch, heat)
+    lengths = [sum(len(turn.content) for turn in request.prompt) for request in requests]
+    order = sorted(range(len(requests)), key=lengths.__getitem__)
+    for start in range(0, len(order), engine.batch_size):
+        batch = order[start : start + engine.batch_size]
+        musts = [required[number] if required else () for number in batch]
+        found.update(zip(batch, _walk(engine, [requests[number] for number in batch], musts, heat), strict=True))
         if progress:
             progress(len(batch))
-    return found
+    return [found[number] for number in range(len(requests))]
 
 
-def _walk(engine: Engine, requests: Sequence[Request], heat: Mapping[str, float]) -> list[Walked]:
-    blocks = [engine.open(engine.prompt(request, request.markers), request.markers) for request in requests]
+def _walk(
+    engine: Engine, requests: Sequence[Request], musts: Sequence[Iterable[str]], heat: Mapping[str, float]
+) -> list[Walked]:
+    blocks = [
+        engine.open(engine.prompt(request, request.markers), request.markers, must)
+        for request, must in zip(requests, musts, strict=True)
+    ]
     chances: list[dict[str, Mapping[str, float]]] = [{} for _ in blocks]
     passes = [0] * len(blocks)
     writer = engine.writer()
@@ -77,7 +94,6 @@ def _walk(engine: Engine, requests: Sequence[Request], heat: Mapping[str, float]
         block.take_forced()
     while left := [number for number, block in enumerate(blocks) if not block.done]:
         asked = {number: blocks[number].value()[0] for number in left}
-        before = writer.passes
         choosing = [number for number in left if asked[number] and asked[number] not in chances[number]]
         if choosing:
             for number, each in zip(choosing, writer.chances([blocks[n] for n in choosing]), strict=True):
@@ -86,10 +102,11 @@ def _walk(engine: Engine, requests: Sequence[Request], heat: Mapping[str, float]
                 tempers = tempered(each.values, heat.get(name, 1.0))
                 chances[number][name] = {spelling[text]: chance for text, chance in tempers.items()}
                 blocks[number] = each.blocks[next(iter(tempers))]
+                passes[number] += each.passes
         else:
             writer.step([blocks[n] for n in left], [requests[n].id for n in left])
-        for number in choosing or left:
-            passes[number] += writer.passes - before
+            for number in left:
+                passes[number] += 1
     return [Walked(*each) for each in zip(blocks, chances, passes, strict=True)]
 
 

@@ -82,6 +82,8 @@ class Sampler:
             neutral = value is None or (key, value) in {("top_k", 0), ("top_p", 1.0), ("temperature", 1.0)}
             if neutral:
                 continue
+            if key != "top_k" and type(value) is int:
+                value = float(value)
             try:
                 found.append(getattr(transformers, name)(value))
             except (TypeError, ValueError) as error:

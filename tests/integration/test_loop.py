@@ -142,7 +142,7 @@ def test_generate_none(sft: Path, baseline: Path) -> None:
 
 
 def test_generate_for_people(sft: Path) -> None:
-    """Without --json the answer alone is printed; the number of new tokens is the answer's, the block does not count."""
+    """Without --json the answer alone is printed; the limit of new tokens is the answer's, a block does not count."""
     done = ttm("generate", sft, "Say hello.", "--set", "decode.max_new_tokens=5")
     assert (done.code, done.err) == (0, "")
     assert done.out.strip()

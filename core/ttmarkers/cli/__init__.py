@@ -30,6 +30,7 @@ COMMANDS = {
     "preview": "Show rows as the model will see them.",
     "train": "Fine-tune a model on annotated rows.",
     "generate": "Answer prompts, steered by markers.",
+    "calibrate": "Make the probabilities of markers fit held-out rows.",
     "evaluate": "Measure a model, or stored answers, on a task.",
     "report": "Merge evaluated runs into one HTML page.",
     "markers": "List marker types and their values.",

@@ -1,0 +1,78 @@
+"""``ttm calibrate``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ttmarkers.cli.output import json_option, note, print_json, print_table, progress, set_option
+from ttmarkers.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from ttmarkers.cli import Context
+    from ttmarkers.posterior import Calibration
+
+FEWEST = 30  # rows below which a temperature says nothing
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("rows", nargs=-1, required=True)
+@click.option("--limit", type=click.IntRange(1), help="Only the first rows.")
+@set_option
+@json_option
+@click.pass_obj
+def calibrate(
+    context: Context, model: Path, rows: tuple[str, ...], limit: int | None, overrides: tuple[str, ...], as_json: bool
+) -> None:
+    """Make MODEL's probabilities of markers fit annotated ROWS that it was not trained on; kept in markers.json."""
+    from itertools import islice
+
+    from ttmarkers.decoding import load_engine
+    from ttmarkers.marked import read_marked
+    from ttmarkers.posterior import KEY, walk
+    from ttmarkers.posterior import calibrate as fit
+    from ttmarkers.records import Request
+    from ttmarkers.taxonomy import make_taxonomy
+
+    if not model.is_dir():
+        raise ConfigError(f"{model} is no folder: calibrate a model that lies here, then upload it")
+    config = context.config(overrides)
+    engine = load_engine(str(model), config.decode, seed=config.seed)
+    if not engine.writes or engine.checkpoint is None:
+        raise ConfigError(f"{model} writes no markers, so it gives them no probabilities")
+    taxonomy = make_taxonomy(context.plugins.marker_types().all(), profile=config.markers.taxonomy)
+    examples = list(islice(read_marked(rows, taxonomy, config.data.columns), limit))
+    requests = [Request(example.id, example.prompt) for example in examples]
+    with progress("asking", len(requests)) as advance:
+        known = [name for name in engine.template.names if engine.template.taxonomy.get(name).values]
+        musts = [[name for name in known if name in example.markers] for example in examples]
+        walked = walk(engine, requests, advance, calibrated=False, required=musts)
+    found: dict[str, Calibration] = {}
+    for kind in engine.checkpoint.taxonomy:
+        pairs = [
+            (each.chances[kind.name], str(example.markers[kind.name]))
+            for each, example in zip(walked, examples, strict=True)
+            if kind.name in each.chances and kind.name in example.markers
+        ]
+        if len(pairs) >= FEWEST:
+            found[kind.name] = fit([chances for chances, _ in pairs], [value for _, value in pairs], seed=config.seed)
+        elif kind.values:
+            note(f"{kind.name}: left as it is, {len(pairs)} rows are too few (at least {FEWEST})")
+    if not found:
+        raise DataError(f"no marker has {FEWEST} rows, so nothing was calibrated: give more annotated rows")
+    facts = {**engine.checkpoint.facts, KEY: {name: each.to_json() for name, each in found.items()}}
+    replace(engine.checkpoint, facts=facts).save(model)
+    if as_json:
+        print_json(facts[KEY])
+        return
+    head = ("marker", "n", "accuracy", "temperature", "error before", "after")
+    print_table(head, [_line(name, each) for name, each in found.items()])
+
+
+def _line(name: str, found: Calibration) -> tuple[str, int, str, str, str, str]:
+    accuracy = found.accuracy.text(share=True)
+    return name, found.n, accuracy, f"{found.temperature:.2f}", f"{found.before:.3f}", f"{found.after:.3f}"
