@@ -4,8 +4,9 @@
     python benchmarks/decoding.py MARKED.jsonl --model FOLDER   any causal model, as it is
 
 Each row is given all 13 markers, and every block must hold all 13. Those that it lacks are drawn at random, quartiles
-alike often, other categories by Zipf's law. Against it stands transformers' ``generate`` on the same prompts, which writes as many tokens one by one, held to nothing. All
-figures are ratios within one run, taken in turns; the median and the range are printed.
+alike often, other categories by Zipf's law. Against it stands transformers' ``generate`` on the same prompts, which
+writes as many tokens one by one, held to nothing. All figures are ratios within one run, taken in turns; the median and
+the range are printed.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def main() -> None:

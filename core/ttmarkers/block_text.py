@@ -77,6 +77,8 @@ class BlockText:
         if place is None or place.slot is None or self._numbers[place.slot] is not None:
             return "", []
         slot = self._grammar.slots[place.slot]
+        if slot.several and slot.several in place.rest:  # the first one stands
+            return slot.name, [place.rest.partition(slot.several)[0]]
         return slot.name, [value for value in slot.choices if (value + slot.suffix).startswith(place.rest)]
 
     def last_value(self, text: str, name: str) -> str:
@@ -173,8 +175,10 @@ class BlockText:
         return list(dict.fromkeys(head[:AHEAD] for head, _ in self._heads(slot + 1, joined=True)))
 
     def _beginnings(self, slot: int) -> list[str]:
-        choices = self._grammar.slots[slot].choices
-        return list(dict.fromkeys(value[:AHEAD] for value in choices)) if choices else ["1", "0", "25", "-1"]
+        number, choices = self._numbers[slot], self._grammar.slots[slot].choices
+        if number is None:
+            return list(dict.fromkeys(value[:AHEAD] for value in choices))
+        return [text for text in ("1", "0", "25", "-1") if number.fullmatch(text)]
 
     def _whole(self, index: int, text: str) -> int | None:
         """Return the length of a value with its suffix at the head of a text; None if it is not all there."""

@@ -67,7 +67,7 @@ class BlockWriter:
         for block in blocks:
             block.take_forced()
         while left := [number for number, block in enumerate(blocks) if not block.done]:
-            guessed = {number: blocks[number].likely(self.guesses) for number in left}
+            guessed = {number: self._guess(blocks[number]) for number in left}
             rows = [[*block.sequence, *guessed.get(number, [])] for number, block in enumerate(blocks)]
             counts = [1 + len(guessed.get(number, [])) for number in range(len(blocks))]
             logits = self.logits(rows, counts)
@@ -98,11 +98,13 @@ class BlockWriter:
                     child.take(token)
                     child.choices += 1
                     child.take_forced()
+                    child.chance = block.chance + more
                     value = child.decided(name)
                     if value is None:
                         further.append((number, child, chance + more))
-                    else:
-                        values[number][value] = values[number].get(value, 0.0) + math.exp(chance + more)
+                        continue
+                    values[number][value] = values[number].get(value, 0.0) + math.exp(chance + more)
+                    if value not in ends[number] or child.chance > ends[number][value].chance:
                         ends[number][value] = child
             open_ones = further
         return [Chances(*each) for each in zip(values, ends, passes, strict=True)]
@@ -152,6 +154,11 @@ class BlockWriter:
         self.passes += 1
         return self.model.logits(rows, counts)
 
+    def _guess(self, block: OpenBlock) -> list[int]:
+        """Return tokens that most likely follow, as many as the model can read."""
+        guess = block.likely(self.guesses)
+        return guess if self.model.context is None else guess[: max(0, self.model.context - len(block.sequence))]
+
     def _advance(self, block: OpenBlock, name: str, logits: Tensor, guessed: list[int]) -> None:
         """Choose as long as the logits are those after what was chosen: at least once."""
         place = 0
@@ -171,17 +178,18 @@ class BlockWriter:
         import torch
 
         allowed = torch.from_numpy(block.allowed())
-        scores = logits[allowed].float().clone()
+        scores, tries = logits[allowed].float().clone(), 0
         while True:
-            key = (name, "block", block.choices)
-            place = self.sampler.choose(scores[None], [key])[0]
+            # a number for each try, or what is taken out would leave its share to whatever stands beside it
+            place = self.sampler.choose(scores[None], [(name, "block", block.choices, tries)])[0]
             token = int(allowed[place])
             if block.is_canonical(token):
                 break
-            scores[place] = -torch.inf
+            scores[place], tries = -torch.inf, tries + 1
             if not torch.isfinite(scores).any():
                 # some tokenizers cut a text by what follows far behind: then a valid block goes before its own tokens
-                token = int(allowed[self.sampler.choose(logits[allowed][None], [key])[0]])
+                place = self.sampler.choose(logits[allowed].float()[None], [(name, "block", block.choices, tries)])[0]
+                token = int(allowed[place])
                 break
         block.choices += 1
         block.take(token)

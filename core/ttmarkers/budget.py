@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from ttmarkers.taxonomy import Taxonomy
 
 WORDS = "words"
-_SENTENCE = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|\Z)|[。！？]+[」』”’）]*|\n\s*\n")
+UNCOUNTED = 10**9
+_SENTENCE = re.compile(r"[.!?…؟।۔]+[\"'”’»)\]]*(?=\s|\Z)|[。！？]+[」』”’）]*|\n\s*\n")
+_ITEM = re.compile(r"(?:\A|\n)[ \t]*\(?(?:\d{1,3}|[A-Za-z])[.)]\Z")  # the number of a list's item ends no sentence
 _SIGN = re.compile(r"\S")
 _WORD = re.compile(r"\s+|(?<=[\u3040-\u30ff\u4e00-\u9fff])")
 
@@ -67,6 +69,7 @@ class Budget:
             return text, {}
         for borders in (_SENTENCE, _WORD, _SIGN):
             ends = [found.end() for found in borders.finditer(text)]
+            ends = [end for end in ends if borders is not _SENTENCE or not _ITEM.search(text[max(0, end - 12) : end])]
             most = bisect_left(ends, True, key=lambda end: self.exceeded(text[:end].rstrip()))
             piece = text[: ends[most - 1]].rstrip() if most else ""
             if piece:
@@ -122,7 +125,8 @@ class Budgets:
                 return 0
             example = Example("answer", (Message("user", ""),), text, {}, Origin("answer", 1))
             (found,) = extractor.extract([_Answer(example, known)])
-            return int(found[name].value) if not isinstance(found, Exception) and name in found else 0
+            # what cannot be counted keeps no limit
+            return int(found[name].value) if not isinstance(found, Exception) and name in found else UNCOUNTED
 
         return count
 

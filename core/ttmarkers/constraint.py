@@ -7,6 +7,7 @@ refused one by one when they are about to be chosen (`OpenBlock.is_canonical`).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from ttmarkers.grammar import BlockGrammar
 
 NEAR = 48  # characters of a block that decide how the next ones are cut into tokens
-SEEN = 200_000
+SEEN = 50_000  # answers that are kept for a grammar
+FEW = 8  # tokens that may stand, of which it is asked whether only one is the tokenizer's own
 SPACE = "▁"
 
 
@@ -47,21 +49,20 @@ class Constrainer:
         self._encoder = encoder
         self._tokenizer = _automaton_tokenizer(encoder.tokenizer, vocabulary)
         self._grammars = lru_cache(maxsize=256)(self._compile)
-        self._canonical: dict[tuple[str, int], bool] = {}
         self.compiled = 0
 
     def open(self, grammar: BlockGrammar, prompt: Sequence[int], prompt_text: str) -> OpenBlock:
         """Return a block that follows a prompt, nothing of it written yet."""
-        matcher, text = self._grammars(grammar)
+        compiled = self._grammars(grammar)
         before = self._encoder.tail(prompt_text, list(prompt))
-        return OpenBlock(self, matcher.deep_copy(), text, list(prompt), before)
+        return OpenBlock(self, compiled, compiled.matcher.deep_copy(), list(prompt), before)
 
-    def _compile(self, grammar: BlockGrammar) -> tuple[Any, BlockText]:
+    def _compile(self, grammar: BlockGrammar) -> _Compiled:
         matcher = LLMatcher(self._tokenizer, grammar_from("lark", grammar.to_lark()))
         if matcher.is_error():
             raise ConfigError(f"the block's grammar is refused by llguidance: {matcher.get_error()}")
         self.compiled += 1
-        return matcher, BlockText(grammar)
+        return _Compiled(matcher, BlockText(grammar), {})
 
     def text(self, tokens: Sequence[int]) -> str | None:
         """Return the text of tokens, or None if it ends within a character."""
@@ -80,17 +81,26 @@ class Constrainer:
         text = self.text([*block.tokens, token])
         if text is None:
             return True  # what follows decides
-        key = (text[-NEAR:], token)
-        found = self._canonical.get(key)
+        key, seen = (text[-NEAR:], token), block.seen
+        found = seen.get(key)
         if found is None:
-            if len(self._canonical) >= SEEN:
-                self._canonical.clear()
-            found = self._canonical[key] = self._check(block, token, text)
+            if len(seen) >= SEEN:
+                seen.clear()
+            found = seen[key] = self._check(block, token, text)
         return found
 
     def _check(self, block: OpenBlock, token: int, text: str) -> bool:
         wanted = [*block.known, token]
         return any(self.tokens(block, text + rest)[: len(wanted)] == wanted for rest in block.text.rests(text))
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    """A grammar: its automaton, what reads its blocks, and which tokens were found to be canonical."""
+
+    matcher: Any
+    text: BlockText
+    seen: dict[tuple[str, int], bool]
 
 
 class OpenBlock:
@@ -101,18 +111,20 @@ class OpenBlock:
         tokens: its own so far.
         before: the end of the prompt's text, and how many tokens that is.
         text: reads it.
+        seen: which tokens were found to be canonical where.
         choices: how many tokens were chosen so far.
         chance: the logarithm of the probability of what was chosen.
     """
 
     def __init__(
-        self, owner: Constrainer, matcher: Any, text: BlockText, prompt: list[int], before: tuple[str, int]
+        self, owner: Constrainer, compiled: _Compiled, matcher: Any, prompt: list[int], before: tuple[str, int]
     ) -> None:
-        self._owner, self._matcher = owner, matcher
-        self.text, self.prompt, self.before = text, prompt, before
+        self._owner, self._compiled, self._matcher = owner, compiled, matcher
+        self.text, self.seen, self.prompt, self.before = compiled.text, compiled.seen, prompt, before
         self.tokens: list[int] = []
         self.choices = 0
         self.chance = 0.0
+        self._allowed: numpy.ndarray | None = None
 
     @property
     def sequence(self) -> list[int]:
@@ -131,7 +143,7 @@ class OpenBlock:
 
     def copy(self) -> OpenBlock:
         """Return a block of its own that has come as far."""
-        other = OpenBlock(self._owner, self._matcher.deep_copy(), self.text, self.prompt, self.before)
+        other = OpenBlock(self._owner, self._compiled, self._matcher.deep_copy(), self.prompt, self.before)
         other.tokens, other.choices, other.chance = list(self.tokens), self.choices, self.chance
         return other
 
@@ -167,20 +179,34 @@ class OpenBlock:
         if not self._matcher.consume_token(token):
             raise RuntimeError(f"token {token} is none of the grammar: {self._matcher.get_error()}")
         self.tokens.append(token)
+        self._allowed = None
 
     def take_forced(self) -> list[int]:
-        """Write what the grammar determines, and return it."""
-        if self.done:
+        """Write what grammar and tokenizer determine, and return it."""
+        written: list[int] = []
+        while not self.done:
+            forced = [int(token) for token in self._matcher.compute_ff_tokens()] or self._only_one()
+            if not forced:
+                break
+            for token in forced:
+                self.take(token)
+            written += forced
+        return written
+
+    def _only_one(self) -> list[int]:
+        """Return the only token that may stand next, if there is but one that the tokenizer would write."""
+        allowed = self.allowed()
+        if len(allowed) > FEW:
             return []
-        forced = [int(token) for token in self._matcher.compute_ff_tokens()]
-        for token in forced:
-            self.take(token)
-        return forced
+        left = [int(token) for token in allowed if self.is_canonical(int(token))]
+        return left if len(left) == 1 else []
 
     def allowed(self) -> numpy.ndarray:
         """Return the tokens that the grammar allows next, of shape (tokens)."""
-        bits = numpy.unpackbits(numpy.frombuffer(self._matcher.compute_bitmask(), numpy.uint8), bitorder="little")
-        return numpy.flatnonzero(bits)
+        if self._allowed is None:
+            mask = numpy.frombuffer(self._matcher.compute_bitmask(), numpy.uint8)
+            self._allowed = numpy.flatnonzero(numpy.unpackbits(mask, bitorder="little"))
+        return self._allowed
 
     def is_canonical(self, token: int) -> bool:
         """Say whether the tokenizer would write this token here."""

@@ -43,6 +43,7 @@ def decode_settings(
     if given.get("temperature") == 0:
         given.pop("temperature")  # the limit of sampling, which transformers does not take as a number
         given["do_sample"] = False
+    given.pop("stop_strings", None)  # the engine looks for them in the answer
     shaping = {key: given.pop(key) for key in WARPERS if key in given}
     sampler = Sampler(seed, bool(given.pop("do_sample", bool(shaping))), shaping)
     ends = sorted({*_as_list(model.generation_config.eos_token_id), *end_ids})

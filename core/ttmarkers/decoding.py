@@ -260,7 +260,7 @@ class Engine:
 
     def _continuation(self, begun: Begun, budget: Budget | None) -> Continuation:
         longest = max([len(begun.tokens), *(len(branch.tokens) for branch in begun.branches)])
-        watch = self._watch(begun, budget) if budget or self.listener else None
+        watch = self._watch(begun, budget) if budget or self.listener or self._stops else None
         return Continuation(begun.request.id, begun.tokens, self._room(longest), watch, begun.branches)
 
     def _watch(self, begun: Begun, budget: Budget | None) -> Callable[[list[int]], bool]:
@@ -270,7 +270,7 @@ class Engine:
         def watch(tokens: list[int]) -> bool:
             ends = set(self.encoder.end_ids)
             text = stream.take([token for token in tokens if token not in ends])
-            return budget is not None and budget.exceeded(text)
+            return any(stop in text for stop in self._stops) or (budget is not None and budget.exceeded(text))
 
         return watch
 
@@ -353,7 +353,7 @@ def load_engine(model: str, config: DecodeConfig, *, policy: str | None = None, 
         tokenizer.pad_token = tokenizer.eos_token
     encoder, loaded = Encoder(tokenizer), load_model(model)
     settings, sampler = decode_settings(config, loaded, encoder.end_ids, int(tokenizer.pad_token_id), seed)
-    return Engine(TransformersModel(loaded, settings, sampler, tokenizer), encoder, checkpoint, sampler, config)
+    return Engine(TransformersModel(loaded, settings, sampler), encoder, checkpoint, sampler, config)
 
 
 def choose_policy(name: str | None, engine: Engine, markers: Mapping[str, Value]) -> str:

@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ttmarkers.grammar import BlockGrammar
+    from ttmarkers.grammar import BlockGrammar, Slot
 
-TWINS = {"<": "‹", ">": "›", "[": "❲", "]": "❳", "{": "❴", "}": "❵", "(": "❨", ")": "❩", "|": "¦"}
+TWINS = dict(zip('<>[]{}()|=:"', "‹›❲❳❴❵❨❩¦꞊꞉ˮ", strict=True))
 """What structure is rewritten with: no compatibility forms, so that no tokenizer makes it what it was."""
 
 LETTERS = 3  # from so many letters on, a tag is told from ordinary punctuation
 _GAP = r"[\s_\-]*"
 _ALIKE = {"i": "[il1|]", "l": "[il1|]", "1": "[il1|]", "o": "[o0]", "0": "[o0]", "/": r"[/\\]"}
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _UNSEEN = ("Cf", "Mn", "Me", "Cc")
 
 
@@ -39,24 +40,15 @@ class Guard:
     """
 
     def __init__(self, grammar: BlockGrammar) -> None:
-        opening, closing = grammar.opening, grammar.closing
-        patterns, heads = [], []
-        for slot in grammar.slots:
-            head = _pattern(slot.prefix)
-            heads.append(head)
-            if _tells(slot.prefix) and _tells(slot.suffix):
-                values = "|".join(map(_pattern, slot.choices)) if slot.choices else slot.pattern
-                tail = rf"(?![^\s<>\[\]{{}}])\s*(?:{_pattern(slot.suffix)})?"
-                patterns.append(rf"{head}\s*(?:{values}){tail}")
-        outer = [part for part in (opening, closing) if _names(part)]
-        patterns = [*map(_pattern, outer), *patterns]
-        if not _names(opening) and heads:
-            patterns.append(_pattern(opening) + _GAP + f"(?:{'|'.join(heads)})")
+        outer = [part for part in (grammar.opening, grammar.closing) if _names(part)]
+        tags = [slot for slot in grammar.slots if _tells(slot.prefix) and _tells(slot.suffix)]
+        pairs = [slot for slot in grammar.slots if slot not in tags]
+        patterns = [*map(_pattern, outer), *map(_marker, tags), *_runs(grammar, pairs)]
         self._found = re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)
 
     def clean(self, text: str) -> str:
         """Return a text in which nothing reads like a block; one without is returned as it is."""
-        if text.isascii():
+        if text.isascii() and not _CONTROL.search(text):
             return self._found.sub(lambda found: _twinned(found[0], found[0]), text)
         skeleton = text.translate(_FOLDS)
         if not self._found.search(skeleton):
@@ -90,6 +82,35 @@ class Plain:
         return self._found.sub(lambda found: _twinned(found[0], found[0]), text) if self._found else text
 
 
+def _marker(slot: Slot) -> str:
+    """Return a pattern of a marker with a legal value, closed or not."""
+    value = "|".join(map(_pattern, slot.choices)) if slot.choices else slot.pattern
+    if slot.several:
+        value = rf"(?:{value})(?:{_pattern(slot.several)}\s*(?:{value}))*"
+    return rf"{_pattern(slot.prefix)}\s*(?:{value})(?![^\W_])\s*(?:{_pattern(slot.suffix)})?"
+
+
+def _runs(grammar: BlockGrammar, pairs: Sequence[Slot]) -> list[str]:
+    """Return patterns of markers that no tags stand around, of which ordinary text may have one.
+
+    A category with a legal value is one; a number is one only beside another marker, or at a block's end.
+    """
+    if not pairs:
+        return []
+    one = rf"(?<![^\W_])(?:{'|'.join(map(_marker, pairs))})"
+    opening, closing, joiner = (_pattern(part) for part in (grammar.opening, grammar.closing, grammar.joiner))
+    further = rf"(?:\s*{joiner}\s*{one})"
+    heads = "|".join(_pattern(slot.prefix) for slot in pairs)
+    categories = "|".join(_marker(slot) for slot in pairs if slot.choices)
+    found = [
+        rf"{opening}\s*{one}{further}*\s*(?:{closing})?",
+        rf"{opening}\s*(?:{heads})",
+        rf"{one}{further}+\s*(?:{closing})?",
+        rf"{one}\s*{closing}",
+    ]
+    return [*found, rf"(?<![^\W_])(?:{categories})"] if categories else found
+
+
 def _rewritten(text: str) -> str:
     return "".join(_twinned(char, _FOLDS[ord(char)]) for char in text)
 
@@ -109,11 +130,11 @@ def _names(literal: str) -> bool:
 def _tells(literal: str) -> bool:
     """Whether a literal is a tag: structure of its own on both sides."""
     bare = literal.strip()
-    return len(bare) > 1 and bare[0] in TWINS and bare[-1] in TWINS
+    return len(bare) > 1 and bare[0] in "<[{(" and bare[-1] in ">]})"
 
 
 def _pattern(literal: str) -> str:
-    bare = re.sub(r"[\s_\-]+", "", literal).casefold()
+    bare = re.sub(r"[\s_\-]+", "", literal.translate(_FOLDS)).lower()
     return _GAP.join(_ALIKE.get(char, re.escape(char)) for char in bare)
 
 
@@ -156,7 +177,7 @@ def _look_alikes() -> dict[str, str]:
     } | _MORE
 
 
-_BRACKETS = {"<": "〈⟨〈《«", ">": "〉⟩〉》»", "[": "【〔⟦〚", "]": "】〕⟧〛", '"': "“”„″"}
+_BRACKETS = {"<": "〈⟨〈《«", ">": "〉⟩〉》»", "[": "【〔⟦〚", "]": "】〕⟧〛", '"': "“”„"}
 _MORE = {alike: sign for sign, others in _BRACKETS.items() for alike in others}
 """Brackets and quotation marks that are no letters, and so in no list of confusables."""
 

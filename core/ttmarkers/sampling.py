@@ -28,6 +28,9 @@ WARPERS = {
 """Keys of transformers' generation config that shape what is drawn from, in the order in which they are applied."""
 
 
+MOST = 1 - 1e-12  # rounding may make a number 1, which is beyond all tokens
+
+
 @dataclass(frozen=True)
 class Sampler:
     """How tokens are chosen.
@@ -69,7 +72,7 @@ class Sampler:
 
         chances = self.shaped(scores.float()).double().softmax(-1).cumsum(-1)
         numbers = torch.tensor([[draw(self.seed, *map(str, key))] for key in keys], dtype=chances.dtype)
-        wanted = numbers.to(chances.device) * chances[:, -1:]
+        wanted = numbers.clamp(max=MOST).to(chances.device) * chances[:, -1:]
         places = torch.searchsorted(chances, wanted, right=True)[:, 0].clamp(max=scores.shape[-1] - 1)
         return [int(place) for place in places]
 

@@ -3,10 +3,11 @@
 Never fails: a fault is reported and the answer delivered. What a text is split into does not depend on where it was cut
 on its way: text is held back only while it may still belong to a block.
 
-- A text that does not begin with a block is all answer.
+- A text that does not begin with a block is all answer. An opening that is punctuation alone begins one only if a
+  marker or the closing follows.
 - A block with something unreadable in it ends at its closing tag, if this stands on the same line.
 - A block that is never closed ends behind the last marker, or tag, on its line.
-- Further blocks that follow the first one at once are taken off too, and are a fault.
+- Further whole blocks that follow the first one at once are taken off too, and are a fault.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     from ttmarkers.records import Value
 
-LONGEST = 8000  # characters of an unclosed block, then what follows is answer
+LETTERS = 3  # from so many letters on, an opening is told from ordinary punctuation
+LONGEST = 8000  # characters of a block; what follows is answer
 NO_BLOCK, UNCLOSED, AGAIN = "no block", "the block is never closed", "the block is written twice"
 
 
@@ -53,6 +55,7 @@ class Reader(Protocol):
     opening: str
     closing: str
     after: str
+    joiner: str
 
     @property
     def tags(self) -> Sequence[tuple[str, str]]:
@@ -61,6 +64,10 @@ class Reader(Protocol):
 
     def scan(self, text: str, start: int) -> Scan:
         """Read a block that begins at a place of a text."""
+        raise NotImplementedError
+
+    def marker_end(self, text: str, start: int) -> int | None:
+        """Return where the marker ends that begins at a place of a text, if its value is legal."""
         raise NotImplementedError
 
     def readable(self, text: str, start: int, end: int) -> dict[str, Value]:
@@ -114,22 +121,34 @@ class Splitter:
         if self.block and not final and reader.after.startswith(text):
             return None
         start = len(text) - len(text.lstrip())
-        opening = reader.opening.rstrip()
-        if not text.startswith(opening, start):
-            undecided = opening.startswith(text[start:]) and not final
-            return None if undecided else self._without_after()
-        found = reader.scan(text, start)
+        begins = self._begins(text, start, final=final)
+        if not begins:
+            return None if begins is None else self._without_after()
+        found = reader.scan(text[: start + LONGEST], start)
         if not found.fault:
             return self._took(start, found, found.end)
         line, ended = self._line(start, final=final)
-        closing = line.find(reader.closing.strip(), start)
-        if closing >= 0:
-            end = closing + len(reader.closing.strip())
-            return self._took(start, Scan(reader.readable(line, start, end), {}, end, found.fault), end)
         if not ended:
             return None
-        end = self._last_tag(line, start, reader.scan(line, start).end)
-        return self._took(start, Scan(reader.readable(line, start, end), {}, end, UNCLOSED), end)
+        if self.block:
+            return self._without_after()  # an answer may begin like a block
+        closing = line.find(reader.closing.strip(), reader.scan(line, start).end)
+        end = closing + len(reader.closing.strip()) if closing >= 0 else self._last_tag(line, start)
+        fault = reader.scan(line[:end], start).fault if closing >= 0 else UNCLOSED
+        return self._took(start, Scan(reader.readable(line, start, end), {}, end, fault or UNCLOSED), end)
+
+    def _begins(self, text: str, start: int, *, final: bool) -> bool | None:
+        """Say whether a block begins at a place; None if it cannot be told yet."""
+        opening = self._reader.opening.rstrip()
+        if not text.startswith(opening, start):
+            return None if opening.startswith(text[start:]) and not final else False
+        if sum(char.isalpha() for char in opening) >= LETTERS:
+            return True
+        rest = text[start + len(opening) :].lstrip()
+        heads = [self._reader.closing.strip(), *(prefix.strip() for prefix, _ in self._reader.tags)]
+        if any(rest.startswith(head) for head in heads):
+            return True
+        return None if not final and any(head.startswith(rest) for head in heads) else False
 
     def _without_after(self) -> int:
         """Take off what belongs behind a block, once."""
@@ -155,18 +174,27 @@ class Splitter:
             return self._held[:stop], True
         return self._held[:longest], final or len(self._held) >= longest
 
-    def _last_tag(self, line: str, start: int, end: int) -> int:
-        """Return the place behind the last tag of an unclosed block, or its line's end if a marker is left open."""
-        for _, suffix in self._reader.tags:
+    def _last_tag(self, line: str, start: int) -> int:
+        """Return the place behind the last marker or tag of an unclosed block, or its line's end if one is cut off."""
+        reader = self._reader
+        end = max(reader.scan(line, start).end, start + len(reader.opening.rstrip()))
+        for _, suffix in reader.tags:
             tag = suffix.strip()
             if any(char.isalpha() for char in tag) and (place := line.rfind(tag, start)) >= 0:
                 end = max(end, place + len(tag))
-        end = max(end, start + len(self._reader.opening.rstrip()))
-        rest = line[end:].strip()
-        left_open = any(
-            rest.startswith(prefix.strip()) or prefix.strip().startswith(rest) for prefix, _ in self._reader.tags
+        while True:
+            place = end + (len(reader.joiner) if reader.joiner and line.startswith(reader.joiner, end) else 0)
+            further = reader.marker_end(line, place)
+            if further is None:
+                break
+            end = further
+        rest, joiner = line[place:].strip(), reader.joiner.strip()
+        if not rest or rest == joiner:
+            return len(line)
+        cut_off = (
+            rest.startswith(head) or head.startswith(rest) for prefix, _ in reader.tags if (head := prefix.strip())
         )
-        return len(line) if left_open else end
+        return len(line) if any(cut_off) else end
 
 
 def split(reader: Reader, text: str) -> Split:

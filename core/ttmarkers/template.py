@@ -252,6 +252,20 @@ class Template:
         texts = text.split(self.several) if self._writes_several(kind) else [text]
         return tuple(self._codec.read(kind, each) for each in texts)
 
+    def marker_end(self, text: str, start: int) -> int | None:
+        """Return where the marker ends that begins at a place of a text, if its value is legal."""
+        for slot in self.grammar().slots:
+            if not text.startswith(slot.prefix, start):
+                continue
+            value = (
+                "|".join(re.escape(choice) for choice in sorted(slot.choices, key=len, reverse=True)) or slot.pattern
+            )
+            suffix = re.escape(slot.suffix.rstrip())
+            found = re.compile(rf"(?:{value}){suffix}(?!\w)").match(text, start + len(slot.prefix))
+            if found:
+                return found.end()
+        return None
+
     def readable(self, text: str, start: int, end: int) -> dict[str, Value]:
         """Return the markers that stand whole between two places of a text."""
         markers: dict[str, Value] = {}

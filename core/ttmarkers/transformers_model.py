@@ -33,18 +33,11 @@ class TransformersModel:
         model: any causal model.
         settings: for ``generate``; nothing in it draws at random.
         sampler: how the next token is chosen.
-        tokenizer: for texts that end an answer (``stop_strings``).
     """
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        settings: GenerationConfig,
-        sampler: Sampler,
-        tokenizer: Any,
-    ) -> None:
+    def __init__(self, model: PreTrainedModel, settings: GenerationConfig, sampler: Sampler) -> None:
         self._model = model.eval()
-        self._settings, self._sampler, self._tokenizer = settings, sampler, tokenizer
+        self._settings, self._sampler = settings, sampler
         self._config = model.config.get_text_config()
         self._caches = can_cache(self._config)
         self._last = "logits_to_keep" in inspect.signature(model.forward).parameters
@@ -65,7 +58,11 @@ class TransformersModel:
         """Return the logits after the last tokens of each row (see the protocol)."""
         with torch.inference_mode():
             if self._caches:
-                return self._cached(rows, counts)
+                try:
+                    return self._cached(rows, counts)
+                except BaseException:  # a pass that did not end leaves keys that belong to no row
+                    self._cache = PrefixCache()
+                    raise
             return [self._whole(list(row), count) for row, count in zip(rows, counts, strict=True)]
 
     def _whole(self, row: list[int], count: int) -> Tensor:
@@ -138,12 +135,11 @@ class TransformersModel:
                     generation_config=settings,
                     logits_processor=self._processors(rows, width),
                     stopping_criteria=[watcher] if watcher.needed else None,
-                    tokenizer=self._tokenizer if settings.stop_strings else None,
                 )
             except ValueError as error:
                 reason = " ".join(str(error).split())
                 raise ConfigError(f"decode: transformers does not take these settings: {reason}") from error
-        return self._ended(rows, found[:, width:].tolist())
+        return self._ended(rows, found[:, width:].tolist(), watcher.lengths)
 
     def _past(self, sequences: list[list[int]]) -> Any:
         """Return a cache of which all sequences lack the same number of last tokens; None if there is none."""
@@ -165,12 +161,14 @@ class TransformersModel:
             found.append(_Chooser(self._sampler, rows, start))
         return found or None
 
-    def _ended(self, rows: Sequence[Continuation], found: list[list[int]]) -> list[Written]:
+    def _ended(
+        self, rows: Sequence[Continuation], found: list[list[int]], lengths: Sequence[int | None]
+    ) -> list[Written]:
         ends = self._settings.eos_token_id
         stops = set(ends if isinstance(ends, list) else [ends])
         written, number = [], 0
-        for row in rows:
-            tokens = found[number][: row.limit]
+        for row, most in zip(rows, lengths, strict=True):
+            tokens = found[number][: row.limit if most is None else most]  # others of the batch may have gone on
             number += 1 + len(row.branches)
             length = next((place for place, token in enumerate(tokens) if token in stops), len(tokens))
             written.append(Written(tokens[:length], min(length + 1, len(tokens))))
@@ -193,8 +191,8 @@ class _Mixer(LogitsProcessor):
         for start, weights in self._groups:
             if len(weights) > 1:
                 part = mixed[start : start + len(weights)]
-                one = (weights.to(part.device)[:, None] * part).sum(0).nan_to_num(nan=-torch.inf)
-                mixed[start : start + len(weights)] = one
+                one = (weights.to(part.device)[:, None] * part).sum(0)
+                mixed[start : start + len(weights)] = one.masked_fill(~part.isfinite().all(0), -torch.inf)
         return cast("torch.FloatTensor", mixed)
 
 
@@ -215,22 +213,25 @@ class _Chooser(LogitsProcessor):
 
 
 class _Watcher(StoppingCriteria):
-    """Ends a row at its own limit, or when its watch says so."""
+    """Ends a row at its own limit, or when its watch says so.
+
+    Attributes:
+        lengths: the number of new tokens at which each row was ended; None for one that was not.
+    """
 
     def __init__(self, rows: Sequence[Continuation], start: int) -> None:
         self._rows, self._start = rows, start
-        self._ended = [False] * len(rows)
+        self.lengths: list[int | None] = [None] * len(rows)
         self.needed = any(row.watch for row in rows) or len({row.limit for row in rows}) > 1
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs: Any) -> torch.BoolTensor:
         """Return for each row whether it ends."""
-        done, place = [], 0
+        done, place, length = [], 0, input_ids.shape[1] - self._start
         for number, row in enumerate(self._rows):
-            if not self._ended[number]:
-                length = input_ids.shape[1] - self._start
-                self._ended[number] = length >= row.limit
-                if row.watch is not None and row.watch(input_ids[place, self._start :].tolist()):
-                    self._ended[number] = True
-            done += [self._ended[number]] * (1 + len(row.branches))
+            if self.lengths[number] is None:
+                stops = row.watch is not None and row.watch(input_ids[place, self._start :].tolist())
+                if stops or length >= row.limit:
+                    self.lengths[number] = length
+            done += [self.lengths[number] is not None] * (1 + len(row.branches))
             place += 1 + len(row.branches)
         return cast("torch.BoolTensor", torch.tensor(done, device=input_ids.device))

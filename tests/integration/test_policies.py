@@ -30,7 +30,7 @@ def _ok(done: Outcome) -> Outcome:
 def prompts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prompts that each ask for markers of their own, and one that asks for none."""
     asks: list[Mapping[str, object] | None] = [
-        {"lang": "French"}, {"length_tokens": 5, "lang": "de"}, None, {"length_bucket": "concise"}, {"length_sentences": 2}
+        {"lang": "French"}, {"length_tokens": 5, "lang": "de"}, None, {"length_bucket": "concise"}, {"length_tokens": 2}
     ]  # fmt: skip
     rows = [
         {"id": f"p{n}", "prompt": prompt, "ask": ask} for n, (prompt, ask) in enumerate(zip(PROMPTS, asks, strict=True))
@@ -59,7 +59,7 @@ def test_rows_ask_for_their_own_markers(sft: Path, prompts: Path) -> None:
     assert rows[0]["markers"]["lang"] == "French"
     assert (rows[1]["markers"]["length_tokens"], rows[1]["markers"]["lang"]) == (5, "German")
     assert rows[3]["markers"]["length_bucket"] == "concise"
-    assert rows[4]["markers"]["length_sentences"] == 2
+    assert rows[4]["markers"]["length_tokens"] == 2
 
 
 def test_own_markers_that_cannot_be(sft: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,10 @@ def generate(
     config = context.config(overrides)
     steered = steer(context, config, model, steering, explain=explain)
     requests = list(_requests(prompt, source, column, steered))
+    if column and not steering.policy and steered.policy == "inferred":
+        steered = replace(steered, policy="fixed")
+    if steered.policy == "fixed" and not any(request.markers for request in requests):
+        raise ConfigError("policy fixed needs markers: give them with -m name=value, or use policy inferred")
     for request in requests:
         steered.engine.read(steered.engine.prompt(request))  # an error now, not after half of the work
     answers = run_policy(steered.policy, context.plugins.policies(), steered.engine, requests, steered.options)
