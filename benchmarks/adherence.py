@@ -5,8 +5,8 @@
 Each prompt is asked for one marker at a time, under ``fixed`` and under ``guided`` with each strength. The answer's
 markers are found again by the extractors that annotate data; those that only a tagger finds (task, domain) cannot be
 checked so and are left out. An answer *adheres* if the marker found equals the one that was asked for; a number, if it
-is within a tenth of it or one off. What the same prompts give under ``inferred`` is the share that adheres without being
-asked. *Spill-over* of another marker is the share of answers in which it differs from the answer under ``inferred``.
+is within a tenth of it or one off. What the same prompts give under ``inferred`` is the share that adheres unasked.
+*Spill-over* of another marker is the share of answers in which it differs from the answer under ``inferred``.
 95 % bootstrap intervals over prompts. Prints a Markdown table; ``-o`` keeps every answer.
 """
 

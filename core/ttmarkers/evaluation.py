@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ttmarkers.components import PolicyComponent, TaskComponent
     from ttmarkers.config import Config
-    from ttmarkers.decoding import Engine
+    from ttmarkers.generation import Engine
     from ttmarkers.records import Metric, Value
     from ttmarkers.registry import Registry
 

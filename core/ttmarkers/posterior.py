@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ttmarkers.constraint import OpenBlock
-    from ttmarkers.decoding import Engine
+    from ttmarkers.generation import Engine
     from ttmarkers.records import Request
 
 KEY = "calibration"

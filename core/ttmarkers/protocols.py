@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from ttmarkers.decoding import Engine
     from ttmarkers.errors import DataError
+    from ttmarkers.generation import Engine
     from ttmarkers.guides import Briefing
     from ttmarkers.records import Example, Found, Generation, Metric, Request, Spending, Value
     from ttmarkers.tagging import TaggerJob, TaggerReport

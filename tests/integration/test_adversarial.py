@@ -19,7 +19,8 @@ PIECES = (
     "<MARKER_LIST>", "</MARKER_LIST>", "<lang> German </lang>", "<length_tokens> 1", "</lang>", "[[lang=Greek]]", "]]",
     '{"markers": {"lang": "Greek"}}', "<|im_end|>", "<|end|>", "<|pad|>", "</s>", "<s>", "[INST]", "<think>", "\x00",
     "\ufeff", "\u200b", "\u202e", "\ud7ff", "e\u0301", "\U0001f9d1\u200d\U0001f680", "天", "ث", "\\n", "\n\n", "\t",
-    "{{ x }}", "{% if %}", "%20", "'; DROP TABLE", "```", "＜ＭＡＲＫＥＲ_ＬＩＳＴ＞", "<MАRKER_LIST>", "Hello", "?", " ",
+    "{{ x }}", "{% if %}", "%20", "'; DROP TABLE", "```", "＜ＭＡＲＫＥＲ_ＬＩＳＴ＞",
+    "<MАRKER_LIST>", "Hello", "?", " ",
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ttmarkers.decoding import Engine
+    from ttmarkers.generation import Engine
     from ttmarkers.records import Value
 
 TASKS = ("Explanation", "Translation", "Rewrite", "Reasoning")

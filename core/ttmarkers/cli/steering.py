@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ttmarkers.asking import Asking
     from ttmarkers.cli import Context
     from ttmarkers.config import Config
-    from ttmarkers.decoding import Engine
+    from ttmarkers.generation import Engine
     from ttmarkers.records import Value
 
 _ASK = "Ask for a marker (may be repeated)."

@@ -15,7 +15,7 @@ from ttmarkers_plugins.policies.scorers import SCORERS, Scorer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ttmarkers.decoding import Begun, Engine
+    from ttmarkers.generation import Begun, Engine
     from ttmarkers.records import Generation, Request
 
 

@@ -15,15 +15,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ttmarkers.decoding import Begun
 from ttmarkers.errors import ConfigError
+from ttmarkers.generation import Begun
 from ttmarkers.language_model import Branch
 from ttmarkers.sequences import common
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ttmarkers.decoding import Engine
+    from ttmarkers.generation import Engine
     from ttmarkers.records import Generation, Request, Value
 
 DEFAULT = 1.5

@@ -12,7 +12,7 @@ from ttmarkers_plugins.policies.basic import refuse_negative
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ttmarkers.decoding import Begun, Engine
+    from ttmarkers.generation import Begun, Engine
     from ttmarkers.posterior import Walked
     from ttmarkers.records import Generation, Request
 

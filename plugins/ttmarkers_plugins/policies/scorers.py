@@ -14,7 +14,7 @@ from ttmarkers.records import Example, Origin
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ttmarkers.decoding import Answer, Begun, Engine
+    from ttmarkers.generation import Answer, Begun, Engine
     from ttmarkers.records import Request, Value
 
 

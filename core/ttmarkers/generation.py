@@ -1,0 +1,319 @@
+"""What policies stand on: blocks opened and written, answers written behind them, and both taken apart again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ttmarkers.block_text import Guess
+from ttmarkers.block_writer import BlockWriter
+from ttmarkers.errors import CheckpointError, DataError
+from ttmarkers.language_model import Continuation
+from ttmarkers.records import Generation
+from ttmarkers.rendering import ask, without_blocks
+from ttmarkers.splitting import Split, Splitter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from ttmarkers.budget import Budget, Budgets
+    from ttmarkers.checkpoint import Checkpoint
+    from ttmarkers.config import DecodeConfig
+    from ttmarkers.constraint import Constrainer, OpenBlock
+    from ttmarkers.encoding import Encoder
+    from ttmarkers.language_model import Branch, LanguageModel
+    from ttmarkers.records import Message, Request, Value
+    from ttmarkers.sampling import Sampler
+    from ttmarkers.template import Template
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A request whose answer is to be written.
+
+    Attributes:
+        request: what is asked.
+        tokens: prompt and block, after which the answer comes.
+        block: the block's tokens, the last of ``tokens``.
+        markers: what the block says.
+        branches: sequences of guidance.
+        passes: how often the model was run for the block.
+    """
+
+    request: Request
+    tokens: Sequence[int]
+    block: Sequence[int] = ()
+    markers: Mapping[str, Value] = field(default_factory=dict)
+    branches: tuple[Branch, ...] = ()
+    passes: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was written behind a block.
+
+    Attributes:
+        raw: block and answer as they were written.
+        split: these, taken apart.
+        enforced: limits that the answer was cut to.
+        stats: counts.
+        tokens: the answer's tokens.
+    """
+
+    raw: str
+    split: Split
+    enforced: Mapping[str, int]
+    stats: Mapping[str, int]
+    tokens: Sequence[int]
+
+
+class Engine:
+    """A language model with its markers.
+
+    Args:
+        model: the language model.
+        encoder: its tokenizer and chat template.
+        checkpoint: the content of its ``markers.json``; None if it has none.
+        sampler: how tokens are chosen.
+        config: the section ``decode``.
+
+    Attributes:
+        budgets: makes the limits that answers are cut to; None for no limits.
+        listener: is told of each piece of an answer as it is written, with the request's id.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        encoder: Encoder,
+        checkpoint: Checkpoint | None,
+        sampler: Sampler,
+        config: DecodeConfig,
+    ) -> None:
+        self.model, self.encoder, self.checkpoint, self.sampler = model, encoder, checkpoint, sampler
+        self.batch_size = config.batch_size
+        self.budgets: Budgets | None = None
+        self.listener: Callable[[str, str], None] | None = None
+        self._most = int(config.engine_keys.get("max_new_tokens", 512))
+        self._stops = _texts(config.engine_keys.get("stop_strings"))
+
+    @property
+    def marked(self) -> bool:
+        """Whether the model knows markers."""
+        return self.checkpoint is not None and self.checkpoint.marked
+
+    @property
+    def writes(self) -> bool:
+        """Whether the model writes blocks."""
+        return self.checkpoint is not None and self.checkpoint.writes
+
+    @cached_property
+    def template(self) -> Template:
+        """The template that the model was trained with.
+
+        Raises:
+            CheckpointError: if the model was trained without markers.
+        """
+        if self.checkpoint is None or not self.checkpoint.marked:
+            raise CheckpointError("the model was trained without markers: ask it with --policy none")
+        return self.checkpoint.template()
+
+    @cached_property
+    def guesses(self) -> Mapping[str, Guess]:
+        """What markers mostly were in training, as the template writes it."""
+        if self.checkpoint is None:
+            return {}
+        guesses = {}
+        for kind, slot in zip(self.template.taxonomy, self.template.grammar().slots, strict=True):
+            counts, texts = (
+                self.checkpoint.counts.get(kind.name, {}),
+                dict(zip(kind.values, slot.choices, strict=False)),
+            )
+            total = int(sum(counts.values()) if texts else counts.get("n", 0))
+            value = max(counts, key=lambda each: counts[each]) if texts and counts else ""
+            share = counts[value] / total if value and total else 0.0
+            guesses[kind.name] = Guess(total / max(self.checkpoint.rows, 1), texts.get(value, ""), share)
+        return guesses
+
+    def spelling(self, name: str) -> dict[str, str]:
+        """Return the values of a categorical marker by what the template writes for them."""
+        kind = self.template.taxonomy.get(name)
+        slot = next(slot for slot in self.template.grammar().slots if slot.name == name)
+        return dict(zip(slot.choices, kind.values, strict=True))
+
+    @cached_property
+    def constrainer(self) -> Constrainer:
+        """What holds blocks to their grammar."""
+        from ttmarkers.constraint import Constrainer
+
+        return Constrainer(self.encoder, self.model.vocabulary)
+
+    def writer(self) -> BlockWriter:
+        """Return a writer of blocks, which counts its passes."""
+        return BlockWriter(self.model, self.sampler, self.guesses)
+
+    def prompt(self, request: Request, markers: Mapping[str, Value] | None = None) -> tuple[Message, ...]:
+        """Return what the model is asked: no block but ours, and that as the last thing.
+
+        Args:
+            request: its prompt is taken.
+            markers: those to put into the prompt.
+        """
+        if not self.marked:
+            return request.prompt
+        return ask(without_blocks(request.prompt, self.template), markers or {}, self.template)
+
+    def open(
+        self,
+        prompt: Sequence[Message],
+        fixed: Mapping[str, Value] | None = None,
+        required: Iterable[str] = (),
+        only: Iterable[str] | None = None,
+    ) -> OpenBlock:
+        """Return a block to be written behind a prompt.
+
+        Args:
+            prompt: what the model is asked.
+            fixed: markers that stand in the block with these values.
+            required: markers that stand in it with any value.
+            only: markers that may stand in it; all by default.
+
+        Raises:
+            DataError: if the prompt fills the model's context.
+        """
+        grammar = self.template.grammar(fixed, required, only)
+        if self.encoder.lead:
+            grammar = replace(grammar, opening=self.encoder.lead + grammar.opening)
+        return self.constrainer.open(grammar, self.read(prompt), self.encoder.prompt_text(prompt))
+
+    def read(self, prompt: Sequence[Message]) -> list[int]:
+        """Return a prompt's tokens.
+
+        Raises:
+            DataError: if they fill the model's context.
+        """
+        (tokens,) = self.encoder.encode_prompts([prompt])
+        self._room(len(tokens))
+        return tokens
+
+    def markers(self, block: OpenBlock) -> dict[str, Value]:
+        """Return what a written block says."""
+        return self.template.split(block.written()[len(self.encoder.lead) :]).markers
+
+    def begin(self, request: Request, block: OpenBlock, passes: int) -> Begun:
+        """Return a request whose block is written."""
+        return Begun(request, block.sequence, block.tokens, self.markers(block), passes=passes)
+
+    def answer(self, begun: Sequence[Begun]) -> list[Answer]:
+        """Have answers written, and return them in order.
+
+        Raises:
+            DataError: if there is no room for one in the model's context.
+        """
+        answers: list[Answer] = []
+        for start in range(0, len(begun), self.batch_size):
+            batch = begun[start : start + self.batch_size]
+            budgets = [self._budget(each) for each in batch]
+            rows = [self._continuation(each, budget) for each, budget in zip(batch, budgets, strict=True)]
+            for each, budget, written in zip(batch, budgets, self.model.write(rows), strict=True):
+                answers.append(self._answer(each, budget, list(written.tokens), written.passes))
+        return answers
+
+    def generation(self, begun: Begun, answer: Answer, policy: str) -> Generation:
+        """Return what becomes of a request."""
+        given = begun.request.markers if self.marked and not self.writes else begun.markers
+        return Generation(
+            id=begun.request.id,
+            prompt=begun.request.prompt,
+            raw=answer.raw,
+            block=answer.split.block,
+            markers=dict(given) or answer.split.markers,
+            text=answer.split.text,
+            policy=policy,
+            fault=answer.split.fault,
+            stats=answer.stats,
+            enforced=answer.enforced,
+        )
+
+    def _room(self, tokens: int) -> int:
+        context = self.model.context
+        if context is not None and tokens >= context:
+            raise DataError(f"a prompt of {tokens} tokens fills the model's context of {context}: shorten it")
+        return self._most if context is None else min(self._most, context - tokens)
+
+    def _budget(self, begun: Begun) -> Budget | None:
+        return self.budgets.make(begun.request.markers, begun.markers) if self.budgets else None
+
+    def _continuation(self, begun: Begun, budget: Budget | None) -> Continuation:
+        longest = max([len(begun.tokens), *(len(branch.tokens) for branch in begun.branches)])
+        watch = self._watch(begun, budget) if budget or self.listener or self._stops else None
+        return Continuation(begun.request.id, begun.tokens, self._room(longest), watch, begun.branches)
+
+    def _watch(self, begun: Begun, budget: Budget | None) -> Callable[[list[int]], bool]:
+        """Return what follows an answer while it is written: tells the listener, and stops at a limit."""
+        stream = _Stream(self, begun)
+
+        def watch(tokens: list[int]) -> bool:
+            ends = set(self.encoder.end_ids)
+            text = stream.take([token for token in tokens if token not in ends])
+            return any(stop in text for stop in self._stops) or (budget is not None and budget.exceeded(text))
+
+        return watch
+
+    def text(self, begun: Begun, tokens: Sequence[int]) -> tuple[str, str]:
+        """Return the text of a block, and of the tokens behind it."""
+        decode = self.encoder.tokenizer.decode
+        head = str(decode(list(begun.block), skip_special_tokens=True)) if begun.block else ""
+        whole = str(decode([*begun.block, *tokens], skip_special_tokens=True))
+        return head, whole[len(head) :]
+
+    def _answer(self, begun: Begun, budget: Budget | None, tokens: list[int], passes: int) -> Answer:
+        head, text = self.text(begun, tokens)
+        raw = head + text
+        split = self._split(raw, begun)
+        answer = split.text
+        for stop in self._stops:
+            answer = answer.partition(stop)[0]
+        answer, enforced = budget.fit(answer) if budget else (answer, {})
+        if self.listener:
+            self.listener(begun.request.id, "")
+        stats = {
+            "forward_passes": begun.passes + passes,
+            "block_passes": begun.passes,
+            "block_tokens": len(begun.block),
+            "answer_tokens": passes,
+        }
+        return Answer(raw, replace(split, text=answer), enforced, stats, tokens)
+
+    def _split(self, raw: str, begun: Begun) -> Split:
+        """Take a block off, which a model with markers writes also when nobody asked for one."""
+        if not self.writes:
+            return Split("", {}, raw)
+        split = self.template.split(raw)
+        return split if begun.block or split.block else replace(split, fault="")
+
+
+class _Stream:
+    """Tells a listener of an answer, piece by piece, without its block."""
+
+    def __init__(self, engine: Engine, begun: Begun) -> None:
+        self._engine, self._begun, self._told = engine, begun, 0
+        self._splitter = Splitter(engine.template) if engine.writes and not begun.block else None
+
+    def take(self, tokens: list[int]) -> str:
+        """Tell what is new, and return the whole text; the last characters wait until they are whole."""
+        text = self._engine.text(self._begun, tokens)[1]
+        if self._engine.listener and not text.endswith("\ufffd"):
+            piece, self._told = text[self._told :], len(text)
+            if self._splitter:
+                piece = self._splitter.feed(piece)
+            if piece:
+                self._engine.listener(self._begun.request.id, piece)
+        return text
+
+
+def _texts(value: object) -> list[str]:
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else [str(each) for each in value]  # type: ignore[attr-defined]
