@@ -10,7 +10,7 @@ import orjson
 from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.manifest import atomic
 from ttmarkers.protocols import Task
-from ttmarkers.records import Generation
+from ttmarkers.records import Generation, Metric
 from ttmarkers.registry import build
 from ttmarkers.statistics import Estimate, mean
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from ttmarkers.components import PolicyComponent, TaskComponent
     from ttmarkers.config import Config
     from ttmarkers.generation import Engine
-    from ttmarkers.records import Metric, Value
+    from ttmarkers.records import Value
     from ttmarkers.registry import Registry
 
+ENFORCED = "enforced"
 MODES = ("none", "inferred", "fixed")
 
 
@@ -133,9 +134,17 @@ def answer(
 
 
 def score(task: Task, cases: Sequence[Any], generations: Sequence[Generation]) -> list[Scored]:
-    """Score the answers to cases, given in the same order."""
+    """Score the answers to cases, given in the same order.
+
+    If any answer was cut to a limit, the share of these is a metric of its own: they did not obey.
+    """
+    cut = any(generation.enforced for generation in generations)
     return [
-        Scored(generation, task.score(case, generation), task.slices(case))
+        Scored(
+            generation,
+            {**task.score(case, generation), **({ENFORCED: float(bool(generation.enforced))} if cut else {})},
+            task.slices(case),
+        )
         for case, generation in zip(cases, generations, strict=True)
     ]
 
@@ -146,9 +155,12 @@ def summarise(name: str, task: Task, policy: str, scored: Sequence[Scored], conf
     Every metric is the mean over the cases that it applies to, with a 95 % bootstrap interval over cases.
     """
 
+    cut = any(ENFORCED in item.scores for item in scored)
+    meanings = {**task.metrics, **({ENFORCED: Metric("lower")} if cut else {})}
+
     def figures(part: Sequence[Scored]) -> dict[str, Estimate]:
         found = {}
-        for metric, meaning in task.metrics.items():
+        for metric, meaning in meanings.items():
             values = [item.scores[metric] for item in part if metric in item.scores]
             if values:
                 found[metric] = mean(values, share=meaning.share, resamples=config.evaluate.resamples, seed=config.seed)
@@ -161,7 +173,7 @@ def summarise(name: str, task: Task, policy: str, scored: Sequence[Scored], conf
     slices = [
         Slice(by, value, len(part), figures(part)) for (by, value), part in sorted(groups.items(), key=lambda g: g[0])
     ]
-    return Result(name, policy, len(scored), figures(scored), slices, dict(task.metrics))
+    return Result(name, policy, len(scored), figures(scored), slices, meanings)
 
 
 def match_generations(cases: Sequence[Any], rows: Iterable[tuple[Any, Mapping[str, Any]]]) -> list[Generation]:

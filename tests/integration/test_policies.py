@@ -283,3 +283,13 @@ def test_tasks_under_the_new_policies(sft: Path) -> None:
     for policy in ("guided", "posterior", "best-of"):
         words = ["evaluate", sft, "--task", "length", "--limit", "2", "--policy", policy, "--json", *SHORT]
         assert _ok(ttm(*words)).json()["policy"] == policy
+
+
+def test_cut_answers_are_told_by_a_task(sft: Path) -> None:
+    """A task whose answers were cut says how many: they kept the limit by force."""
+    words = ["evaluate", sft, "--task", "control", "--limit", "4", "--policy", "fixed", "--json"]
+    words += ["--set", "decode.max_new_tokens=40", "--set", "evaluate.options.control.lengths=[3]"]
+    assert "enforced" not in _ok(ttm(*words)).json()["metrics"]
+    cut = _ok(ttm(*words, "--hard-length")).json()["metrics"]
+    assert cut["enforced"]["value"] > 0
+    assert cut["length"]["value"] <= 3

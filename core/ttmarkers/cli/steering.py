@@ -56,11 +56,6 @@ class Steering:
     strengths: tuple[str, ...]
     hard_length: bool
 
-    @property
-    def given(self) -> bool:
-        """Whether any of them is used."""
-        return bool(self.markers or self.negative or self.policy or self.strengths or self.hard_length)
-
 
 @dataclass(frozen=True)
 class Steered:
