@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ttmarkers.registry import Registry
 
 ENFORCED = "enforced"
-MODES = ("none", "inferred", "fixed")
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,6 @@ def summarise(name: str, task: Task, policy: str, scored: Sequence[Scored], conf
 
     Every metric is the mean over the cases that it applies to, with a 95 % bootstrap interval over cases.
     """
-
     cut = any(ENFORCED in item.scores for item in scored)
     meanings = {**task.metrics, **({ENFORCED: Metric("lower")} if cut else {})}
 
