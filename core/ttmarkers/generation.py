@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ttmarkers.block_text import Guess
 from ttmarkers.block_writer import BlockWriter
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
     from ttmarkers.budget import Budget, Budgets
     from ttmarkers.checkpoint import Checkpoint
+    from ttmarkers.components import MarkerType
     from ttmarkers.config import DecodeConfig
     from ttmarkers.constraint import Constrainer, OpenBlock
     from ttmarkers.encoding import Encoder
+    from ttmarkers.grammar import Slot
     from ttmarkers.language_model import Branch, LanguageModel
     from ttmarkers.records import Message, Request, Value
     from ttmarkers.sampling import Sampler
@@ -124,17 +126,10 @@ class Engine:
         """What markers mostly were in training, as the template writes it."""
         if self.checkpoint is None:
             return {}
-        guesses = {}
-        for kind, slot in zip(self.template.taxonomy, self.template.grammar().slots, strict=True):
-            counts, texts = (
-                self.checkpoint.counts.get(kind.name, {}),
-                dict(zip(kind.values, slot.choices, strict=False)),
-            )
-            total = int(sum(counts.values()) if texts else counts.get("n", 0))
-            value = max(counts, key=lambda each: counts[each]) if texts and counts else ""
-            share = counts[value] / total if value and total else 0.0
-            guesses[kind.name] = Guess(total / max(self.checkpoint.rows, 1), texts.get(value, ""), share)
-        return guesses
+        slots, rows = self.template.grammar().slots, max(self.checkpoint.rows, 1)
+        counts = self.checkpoint.counts
+        pairs = zip(self.template.taxonomy, slots, strict=True)
+        return {kind.name: _guess(kind, slot, counts.get(kind.name, {}), rows) for kind, slot in pairs}
 
     def spelling(self, name: str) -> dict[str, str]:
         """Return the values of a categorical marker by what the template writes for them."""
@@ -311,6 +306,16 @@ class _Stream:
             if piece:
                 self._engine.listener(self._begun.request.id, piece)
         return text
+
+
+def _guess(kind: MarkerType, slot: Slot, counts: Mapping[str, Any], rows: int) -> Guess:
+    """Return how often a marker stands, and its most frequent value, by the counts of the training rows."""
+    if not kind.values:
+        return Guess(counts.get("n", 0) / rows)
+    total = sum(counts.values())
+    best = max(kind.values, key=lambda value: counts.get(value, 0))
+    text = slot.choices[kind.values.index(best)]
+    return Guess(total / rows, text, counts.get(best, 0) / total if total else 0.0)
 
 
 def _texts(value: object) -> list[str]:
