@@ -178,6 +178,10 @@ class BlockWriter:
         import torch
 
         allowed = torch.from_numpy(block.allowed())
+        if self.sampler.narrows:  # what is likely enough is to be told among what may stand, and nothing else
+            allowed = torch.tensor(
+                [token for token in allowed.tolist() if block.is_canonical(token)] or allowed.tolist()
+            )
         scores, tries = logits[allowed].float().clone(), 0
         while True:
             # a number for each try, or what is taken out would leave its share to whatever stands beside it

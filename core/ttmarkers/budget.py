@@ -59,6 +59,11 @@ class Budget:
         """Say whether a text is longer than it may be."""
         return any(limit.count(text) > limit.most for limit in self.limits)
 
+    def settled(self, text: str) -> int:
+        """Return how many characters of an unfinished text `fit` will keep whatever follows: its whole sentences."""
+        ends = [found.end() for found in _SENTENCE.finditer(text[:-1]) if found.end() < len(text)]
+        return ends[-1] if ends and not self.exceeded(text) else 0
+
     def fit(self, text: str) -> tuple[str, dict[str, int]]:
         """Return a text that keeps all limits, and those that it had to be cut for.
 
@@ -125,7 +130,7 @@ class Budgets:
                 return 0
             example = Example("answer", (Message("user", ""),), text, {}, Origin("answer", 1))
             (found,) = extractor.extract([_Answer(example, known)])
-            # what cannot be counted keeps no limit
+            # what cannot be counted is taken to be beyond every limit, so that a piece of it is kept that can be
             return int(found[name].value) if not isinstance(found, Exception) and name in found else UNCOUNTED
 
         return count

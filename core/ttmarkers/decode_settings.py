@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from ttmarkers.config import DecodeConfig
 
 DEFAULTS = {"max_new_tokens": 512}
-UNSUPPORTED = ("num_beams", "num_return_sequences", "num_beam_groups")
+ONE = ("num_beams", "num_return_sequences", "num_beam_groups")
+UNSUPPORTED = (
+    "use_cache", "cache_implementation", "prompt_lookup_num_tokens", "assistant_early_exit", "return_dict_in_generate",
+    "output_scores", "output_logits", "output_attentions", "output_hidden_states", "guidance_scale", "penalty_alpha",
+    "dola_layers",
+)  # fmt: skip
+"""Keys by which transformers decodes in other ways than a token at a time from what is cached."""
 
 
 def decode_settings(
@@ -37,9 +43,10 @@ def decode_settings(
                 f"decode.{key} is a key neither of ttmarkers nor of transformers' GenerationConfig: "
                 f"{did_you_mean(key, known | ours)}"
             )
-    for key in UNSUPPORTED:
-        if given.get(key, 1) != 1:
-            raise ConfigError(f"decode.{key} = {given[key]} is not supported yet: leave it out")
+    for key in given:
+        if key in UNSUPPORTED or (key in ONE and given[key] != 1):
+            raise ConfigError(f"decode.{key} = {given[key]} is not supported: leave it out")
+    _check(given)
     if given.get("temperature") == 0:
         given.pop("temperature")  # the limit of sampling, which transformers does not take as a number
         given["do_sample"] = False
@@ -54,6 +61,18 @@ def decode_settings(
     except (TypeError, ValueError) as error:
         raise ConfigError(f"decode: transformers does not take these keys: {' '.join(str(error).split())}") from error
     return settings, sampler
+
+
+def _check(given: dict[str, Any]) -> None:
+    """Refuse values of the wrong kind, which transformers takes or stumbles over."""
+    most = given.get("max_new_tokens", 1)
+    if type(most) is not int or most < 1:
+        raise ConfigError(f"decode.max_new_tokens = {most!r}: give a whole number from 1 on")
+    if not isinstance(given.get("do_sample", True), bool):
+        raise ConfigError(f"decode.do_sample = {given['do_sample']!r}: give true or false")
+    stops = given.get("stop_strings") or []
+    if not isinstance(stops, str | list) or not all(isinstance(stop, str) and stop for stop in stops):
+        raise ConfigError(f"decode.stop_strings = {stops!r}: give a text, or a list of texts")
 
 
 def _as_list(value: Any) -> list[int]:

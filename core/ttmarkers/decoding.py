@@ -78,9 +78,9 @@ def run_policy(
     if not isinstance(policy, Policy):
         raise ConfigError(f"policy {component.name!r} has no method generate")
     pending = iter(requests)
-    while window := list(islice(pending, WINDOW * engine.batch_size)):
+    while window := list(islice(pending, 1 if engine.listener else WINDOW * engine.batch_size)):
         lengths = [sum(len(turn.content) for turn in request.prompt) for request in window]
-        order = sorted(range(len(window)), key=None if engine.listener else lengths.__getitem__)
+        order = sorted(range(len(window)), key=lengths.__getitem__)
         results: dict[int, Generation] = {}
         for start in range(0, len(order), engine.batch_size):
             batch = order[start : start + engine.batch_size]

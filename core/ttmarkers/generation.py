@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from ttmarkers.rendering import ask, without_blocks
 from ttmarkers.splitting import Split, Splitter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ttmarkers.budget import Budget, Budgets
     from ttmarkers.checkpoint import Checkpoint
@@ -98,7 +99,8 @@ class Engine:
         self.budgets: Budgets | None = None
         self.listener: Callable[[str, str], None] | None = None
         self._most = int(config.engine_keys.get("max_new_tokens", 512))
-        self._stops = _texts(config.engine_keys.get("stop_strings"))
+        self.stops = _texts(config.engine_keys.get("stop_strings"))
+        self.ends = frozenset(encoder.end_ids)
 
     @property
     def marked(self) -> bool:
@@ -165,6 +167,7 @@ class Engine:
         fixed: Mapping[str, Value] | None = None,
         required: Iterable[str] = (),
         only: Iterable[str] | None = None,
+        without: Mapping[str, Value] | None = None,
     ) -> OpenBlock:
         """Return a block to be written behind a prompt.
 
@@ -173,11 +176,12 @@ class Engine:
             fixed: markers that stand in the block with these values.
             required: markers that stand in it with any value.
             only: markers that may stand in it; all by default.
+            without: values that categories may not have in it.
 
         Raises:
             DataError: if the prompt fills the model's context.
         """
-        grammar = self.template.grammar(fixed, required, only)
+        grammar = self.template.grammar(fixed, required, only, without)
         if self.encoder.lead:
             grammar = replace(grammar, opening=self.encoder.lead + grammar.opening)
         return self.constrainer.open(grammar, self.read(prompt), self.encoder.prompt_text(prompt))
@@ -189,7 +193,7 @@ class Engine:
             DataError: if they fill the model's context.
         """
         (tokens,) = self.encoder.encode_prompts([prompt])
-        self._room(len(tokens))
+        self.room(len(tokens))
         return tokens
 
     def markers(self, block: OpenBlock) -> dict[str, Value]:
@@ -206,14 +210,24 @@ class Engine:
         Raises:
             DataError: if there is no room for one in the model's context.
         """
-        answers: list[Answer] = []
-        for start in range(0, len(begun), self.batch_size):
-            batch = begun[start : start + self.batch_size]
-            budgets = [self._budget(each) for each in batch]
-            rows = [self._continuation(each, budget) for each, budget in zip(batch, budgets, strict=True)]
-            for each, budget, written in zip(batch, budgets, self.model.write(rows), strict=True):
-                answers.append(self._answer(each, budget, list(written.tokens), written.passes))
-        return answers
+        answers: dict[int, Answer] = {}
+        for batch in self._batches(begun):
+            rows = [_Writing(self, begun[number], self._budget(begun[number])) for number in batch]
+            written = self.model.write([self._continuation(row) for row in rows])
+            for number, row, found in zip(batch, rows, written, strict=True):
+                answers[number] = row.ended(list(found.tokens), found.passes)
+        return [answers[number] for number in range(len(begun))]
+
+    def _batches(self, begun: Sequence[Begun]) -> Iterator[list[int]]:
+        """Yield numbers of rows that are written together; one with little room left is written alone.
+
+        A batch goes on until its last row ends, and none of them may come to the end of the context before.
+        """
+        rooms = [self.room(_longest(each)) for each in begun]
+        free = [number for number, room in enumerate(rooms) if room == self._most]
+        for start in range(0, len(free), self.batch_size):
+            yield free[start : start + self.batch_size]
+        yield from ([number] for number, room in enumerate(rooms) if room < self._most)
 
     def generation(self, begun: Begun, answer: Answer, policy: str) -> Generation:
         """Return what becomes of a request."""
@@ -231,30 +245,26 @@ class Engine:
             enforced=answer.enforced,
         )
 
-    def _room(self, tokens: int) -> int:
+    def room(self, tokens: int) -> int:
+        """Return how many tokens an answer may have behind so many.
+
+        Raises:
+            DataError: if there is no room for one.
+        """
         context = self.model.context
         if context is not None and tokens >= context:
-            raise DataError(f"a prompt of {tokens} tokens fills the model's context of {context}: shorten it")
+            raise DataError(
+                f"a prompt of {tokens} tokens, its block among them, fills the model's context of {context}: shorten it"
+            )
         return self._most if context is None else min(self._most, context - tokens)
 
     def _budget(self, begun: Begun) -> Budget | None:
         return self.budgets.make(begun.request.markers, begun.markers) if self.budgets else None
 
-    def _continuation(self, begun: Begun, budget: Budget | None) -> Continuation:
-        longest = max([len(begun.tokens), *(len(branch.tokens) for branch in begun.branches)])
-        watch = self._watch(begun, budget) if budget or self.listener or self._stops else None
-        return Continuation(begun.request.id, begun.tokens, self._room(longest), watch, begun.branches)
-
-    def _watch(self, begun: Begun, budget: Budget | None) -> Callable[[list[int]], bool]:
-        """Return what follows an answer while it is written: tells the listener, and stops at a limit."""
-        stream = _Stream(self, begun)
-
-        def watch(tokens: list[int]) -> bool:
-            ends = set(self.encoder.end_ids)
-            text = stream.take([token for token in tokens if token not in ends])
-            return any(stop in text for stop in self._stops) or (budget is not None and budget.exceeded(text))
-
-        return watch
+    def _continuation(self, row: _Writing) -> Continuation:
+        begun = row.begun
+        watch = row.watch if row.needed else None
+        return Continuation(begun.request.id, begun.tokens, self.room(_longest(begun)), watch, begun.branches)
 
     def text(self, begun: Begun, tokens: Sequence[int]) -> tuple[str, str]:
         """Return the text of a block, and of the tokens behind it."""
@@ -263,49 +273,82 @@ class Engine:
         whole = str(decode([*begun.block, *tokens], skip_special_tokens=True))
         return head, whole[len(head) :]
 
-    def _answer(self, begun: Begun, budget: Budget | None, tokens: list[int], passes: int) -> Answer:
-        head, text = self.text(begun, tokens)
-        raw = head + text
-        split = self._split(raw, begun)
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Tell no listener of what is written meanwhile."""
+        listener, self.listener = self.listener, None
+        try:
+            yield
+        finally:
+            self.listener = listener
+
+
+class _Writing:
+    """An answer while it is written: what of it may be told, and when it is at its end."""
+
+    def __init__(self, engine: Engine, begun: Begun, budget: Budget | None) -> None:
+        self.begun = begun
+        self._engine, self._budget = engine, budget
+        self._splitter = Splitter(engine.template) if engine.writes else None
+        self._read, self._told, self._text = 0, 0, ""
+        self.needed = bool(budget or engine.listener or engine.stops)
+
+    def watch(self, tokens: list[int]) -> bool:
+        """Take the tokens so far, tell what is new of the answer, and say whether it is to end."""
+        head, text = self._engine.text(self.begun, [token for token in tokens if token not in self._engine.ends])
+        if text.endswith("\ufffd"):
+            return False  # the last character is not whole yet
+        piece = (head if not self._read else "") + text[max(0, self._read - len(head)) :]
+        self._read = len(head) + len(text)
+        before = len(self._text)
+        self._text += self._splitter.feed(piece) if self._splitter else piece
+        if any(stop in self._text for stop in self._engine.stops):
+            return True
+        if self._budget and len(self._text) > before and self._budget.exceeded(self._text):
+            return True
+        self._tell(self._text[: self._safe()])
+        return False
+
+    def ended(self, tokens: list[int], passes: int) -> Answer:
+        """Return the whole answer."""
+        head, text = self._engine.text(self.begun, tokens)
+        split = self._split(head + text)
         answer = split.text
-        for stop in self._stops:
+        for stop in self._engine.stops:
             answer = answer.partition(stop)[0]
-        answer, enforced = budget.fit(answer) if budget else (answer, {})
-        if self.listener:
-            self.listener(begun.request.id, "")
+        answer, enforced = self._budget.fit(answer) if self._budget else (answer, {})
+        self._tell(answer)
         stats = {
-            "forward_passes": begun.passes + passes,
-            "block_passes": begun.passes,
-            "block_tokens": len(begun.block),
+            "forward_passes": self.begun.passes + passes,
+            "block_passes": self.begun.passes,
+            "block_tokens": len(self.begun.block),
             "answer_tokens": passes,
         }
-        return Answer(raw, replace(split, text=answer), enforced, stats, tokens)
+        return Answer(head + text, replace(split, text=answer), enforced, stats, tokens)
 
-    def _split(self, raw: str, begun: Begun) -> Split:
+    def _safe(self) -> int:
+        """Return how much of the text can be told: nothing that a stop string or a limit may still take away."""
+        if self._budget:
+            return self._budget.settled(self._text)
+        longest = max((len(stop) for stop in self._engine.stops), default=1)
+        return max(0, len(self._text) - longest + 1)
+
+    def _tell(self, text: str) -> None:
+        if self._engine.listener and len(text) > self._told:
+            self._engine.listener(self.begun.request.id, text[self._told :])
+            self._told = len(text)
+
+    def _split(self, raw: str) -> Split:
         """Take a block off, which a model with markers writes also when nobody asked for one."""
-        if not self.writes:
+        if not self._engine.writes:
             return Split("", {}, raw)
-        split = self.template.split(raw)
-        return split if begun.block or split.block else replace(split, fault="")
+        split = self._engine.template.split(raw)
+        return split if self.begun.block or split.block else replace(split, fault="")
 
 
-class _Stream:
-    """Tells a listener of an answer, piece by piece, without its block."""
-
-    def __init__(self, engine: Engine, begun: Begun) -> None:
-        self._engine, self._begun, self._told = engine, begun, 0
-        self._splitter = Splitter(engine.template) if engine.writes and not begun.block else None
-
-    def take(self, tokens: list[int]) -> str:
-        """Tell what is new, and return the whole text; the last characters wait until they are whole."""
-        text = self._engine.text(self._begun, tokens)[1]
-        if self._engine.listener and not text.endswith("\ufffd"):
-            piece, self._told = text[self._told :], len(text)
-            if self._splitter:
-                piece = self._splitter.feed(piece)
-            if piece:
-                self._engine.listener(self._begun.request.id, piece)
-        return text
+def _longest(begun: Begun) -> int:
+    """Return the length of the longest sequence that an answer is written behind."""
+    return max([len(begun.tokens), *(len(branch.tokens) for branch in begun.branches)])
 
 
 def _guess(kind: MarkerType, slot: Slot, counts: Mapping[str, Any], rows: int) -> Guess:

@@ -164,7 +164,8 @@ def calibrate(chances: Sequence[Mapping[str, float]], right: Sequence[str], *, s
     def loss(log_temperature: float) -> float:
         heat = math.exp(log_temperature)
         found = [tempered(each, heat).get(value, LEAST) for each, value in zip(chances, right, strict=True)]
-        return -sum(math.log(max(chance, LEAST)) for chance in found) / len(found)
+        # a weak pull towards 1, or rows that are all right would make the model certain for ever
+        return (log_temperature**2 - sum(math.log(max(chance, LEAST)) for chance in found)) / len(found)
 
     best = minimize_scalar(loss, bounds=(math.log(COLDEST), math.log(HOTTEST)), method="bounded")
     temperature = math.exp(float(best.x)) if best.fun < loss(0.0) else 1.0

@@ -68,6 +68,10 @@ class PrefixCache:
         self._move(sources, kept)
         return kept
 
+    def filled(self, columns: int) -> bool:
+        """Say whether a pass put as many columns into the cache as it was given; some models take no notice of it."""
+        return self.width == columns
+
     def known(self, rows: Sequence[Sequence[int]]) -> list[int]:
         """Return how many tokens of each row need not be read again."""
         return [self._source(list(row), number)[1] for number, row in enumerate(rows)]

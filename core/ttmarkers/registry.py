@@ -115,7 +115,7 @@ def build(component: Component, options: Mapping[str, Any] | None = None, *, whe
     factory = resolve(component)
     try:
         return factory(**dict(options or {}))
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         place = where or component.name
         raise ConfigError(f"options of {place} do not fit {component.name!r}: {error}") from error
 

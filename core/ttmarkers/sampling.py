@@ -5,6 +5,7 @@ So the same request is answered the same way in any batch, and again after a res
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,11 @@ class Sampler:
         if self.draws:
             self._warpers()
 
+    @property
+    def narrows(self) -> bool:
+        """Whether some tokens are left out by how likely others are (``top_p`` and the like)."""
+        return self.draws and any(key != "temperature" for key in self.settings)
+
     def shaped(self, scores: Tensor) -> Tensor:
         """Return scores, of shape (rows, tokens), after temperature and the like; as they are if nothing is drawn."""
         if self.draws:
@@ -82,6 +88,8 @@ class Sampler:
         found = []
         for key, name in WARPERS.items():
             value = self.settings.get(key)
+            if value is not None and (type(value) not in (int, float) or not math.isfinite(value)):
+                raise ConfigError(f"decode.{key} = {value!r}: give a number")
             neutral = value is None or (key, value) in {("top_k", 0), ("top_p", 1.0), ("temperature", 1.0)}
             if neutral:
                 continue

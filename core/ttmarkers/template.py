@@ -175,6 +175,7 @@ class Template:
         fixed: Mapping[str, Value] | None = None,
         required: Iterable[str] = (),
         only: Iterable[str] | None = None,
+        without: Mapping[str, Value] | None = None,
     ) -> BlockGrammar:
         """Return the grammar of the blocks that this template writes, as an engine needs it.
 
@@ -182,13 +183,17 @@ class Template:
             fixed: markers that must stand in the block with this value.
             required: markers that must stand in it with any value; all others may be left out.
             only: markers that may stand in it; all of the taxonomy by default.
+            without: values that categories may not have; a category that would have none left does not stand.
         """
         held = self.taxonomy.check(fixed or {}, where="fixed markers")
         must = {self.taxonomy.get(name, where="required markers").name for name in required} | set(held)
         slots = []
         for kind in self.taxonomy if only is None else self.taxonomy.select(only, where="markers"):
             frame = self._frames[kind.name]
-            values = (held[kind.name],) if kind.name in held else kind.values
+            barred = (without or {}).get(kind.name)
+            values = (held[kind.name],) if kind.name in held else tuple(v for v in kind.values if v != barred)
+            if kind.values and not values:
+                continue
             slots.append(
                 Slot(
                     kind.name,

@@ -59,10 +59,13 @@ class TransformersModel:
         with torch.inference_mode():
             if self._caches:
                 try:
-                    return self._cached(rows, counts)
+                    found = self._cached(rows, counts)
+                    if found is not None:
+                        return found
                 except BaseException:  # a pass that did not end leaves keys that belong to no row
                     self._cache = PrefixCache()
                     raise
+                self._caches, self._cache = False, PrefixCache()
             return [self._whole(list(row), count) for row, count in zip(rows, counts, strict=True)]
 
     def _whole(self, row: list[int], count: int) -> Tensor:
@@ -71,7 +74,8 @@ class TransformersModel:
         found: Tensor = self._model(input_ids=ids, use_cache=False, **options).logits
         return found[0, -count:].float().cpu()
 
-    def _cached(self, rows: Sequence[Sequence[int]], counts: Sequence[int]) -> list[Tensor]:
+    def _cached(self, rows: Sequence[Sequence[int]], counts: Sequence[int]) -> list[Tensor] | None:
+        """Return the logits by reading what the cache does not hold; None if the model fills no cache."""
         limits = [len(row) - count for row, count in zip(rows, counts, strict=True)]
         kept = self._cache.prepare(rows, limits)
         fresh = [list(row[length:]) for row, length in zip(rows, kept, strict=True)]
@@ -105,6 +109,8 @@ class TransformersModel:
             .logits.float()
             .cpu()
         )
+        if not self._cache.filled(before + width):
+            return None
         self._cache.extended(rows, [before + gap + len(part) for gap, part in zip(gaps, fresh, strict=True)])
         where = {column: place for place, column in enumerate(columns)} if self._last else {c: c for c in columns}
         return [found[number, where[each[0]] : where[each[-1]] + 1] for number, each in enumerate(wanted)]

@@ -130,6 +130,22 @@ def test_calibrate(sft: Path, marked: Path, tmp_path: Path) -> None:
     assert "rows are too few" in ttm("calibrate", model, marked, "--limit", "5").err
 
 
+def test_what_is_led_away_from_stands_in_no_block(sft: Path) -> None:
+    """A category's value that the answer is led away from is not in the block either."""
+    words = ["generate", sft, "Say hello to Bob.", "--json", *SHORT]
+    found = _ok(ttm(*words, "--policy", "posterior")).json()["markers"]
+    led = _ok(ttm(*words, "--not", f"length_bucket={found['length_bucket']}")).json()
+    assert led["policy"] == "guided"
+    assert led["markers"].get("length_bucket") != found["length_bucket"]
+
+
+def test_a_column_that_is_not_there(sft: Path, prompts: Path) -> None:
+    """A column of markers that no row has is named."""
+    done = ttm("generate", sft, "--input", prompts, "--markers-column", "nope", "-m", "lang=French")
+    assert done.code == 1
+    assert "no row has the column 'nope'" in done.err
+
+
 def test_guidance_of_strength_one_is_fixed(sft: Path) -> None:
     """A strength of 1 adds nothing to what the markers do by themselves, and more changes the scores."""
     words = ["generate", sft, "Say hello to Bob.", "-m", "lang=French", "-m", "length_tokens=5", "--json", *SHORT]
@@ -181,15 +197,26 @@ def test_hard_length(sft: Path) -> None:
     assert words_only["enforced"] == {"words": 2}
 
 
-def test_stream(sft: Path) -> None:
-    """What is streamed is the answer without its block, the same as without streaming."""
-    for more in ([], ["--policy", "none"], ["-m", "lang=French"], ["-m", "length_tokens=3", "--hard-length"]):
-        words = ["generate", sft, "Say hello to Bob.", "--set", "decode.max_new_tokens=60", *more]
-        plain, streamed = _ok(ttm(*words)).out, _ok(ttm(*words, "--stream")).out
-        if "--hard-length" in more:  # what was shown cannot be taken back
-            assert streamed.startswith(plain.rstrip("\n"))
-        else:
-            assert streamed == plain
+STREAMED: tuple[list[str], ...] = (
+    [],
+    ["--policy", "none"],
+    ["-m", "lang=French"],
+    ["-m", "length_tokens=3", "--hard-length"],
+    ["--set", "decode.max_words=2"],
+    ["--set", "decode.stop_strings=[a, lo]"],
+    ["--policy", "none", "--set", "decode.stop_strings=[a, lo]"],
+    ["--policy", "none", "--set", "decode.max_words=2"],
+    ["--policy", "best-of"],
+    ["--policy", "guided", "-m", "lang=French"],
+)
+
+
+@pytest.mark.parametrize("more", STREAMED, ids=" ".join)
+def test_stream(sft: Path, prompts: Path, more: list[str]) -> None:
+    """What is streamed is each answer without its block, the same as without streaming, of one prompt and of many."""
+    for asked in (["Say hello to Bob."], ["--input", prompts]):
+        words = ["generate", sft, *asked, "--set", "decode.max_new_tokens=40", *more]
+        assert _ok(ttm(*words, "--stream")).out == _ok(ttm(*words)).out
 
 
 def test_stop_strings_end_the_answer_only(sft: Path) -> None:
@@ -243,6 +270,18 @@ def test_stop_strings_end_the_answer_only(sft: Path) -> None:
         (["--markers-column", "ask"], "--markers-column names a column of --input"),
         (["--set", "decode.max_words=0"], "decode.max_words"),
         (["--set", "decode.top_p=3"], "decode.top_p = 3"),
+        (["--set", "decode.top_p=.nan"], "decode.top_p = nan: give a number"),
+        (["--set", "decode.temperature=[1]"], "decode.temperature = [1]: give a number"),
+        (["--set", "decode.stop_strings=['']"], "decode.stop_strings = ['']: give a text"),
+        (["--set", "decode.stop_strings=5"], "decode.stop_strings = 5: give a text"),
+        (["--set", "decode.max_new_tokens=0"], "decode.max_new_tokens = 0: give a whole number from 1 on"),
+        (["--set", "decode.do_sample=maybe"], "decode.do_sample = 'maybe': give true or false"),
+        (["--set", "decode.use_cache=false"], "decode.use_cache = False is not supported"),
+        (["--set", "decode.guidance_scale=2"], "decode.guidance_scale = 2 is not supported"),
+        (["--policy", "fixed", "-m", "lang=French", "--strength", "2"], "--strength is for policy guided, not fixed"),
+        (["--policy", "inferred", "--explain"], "--explain is for policy posterior, not inferred"),
+        (["--policy", "guided", "-m", "lang=fr", "--set", "decode.options.guided.strength=abc"], "strength = 'abc'"),
+        (["--policy", "guided", "-m", "lang=fr", "--set", "decode.options.guided.strength.x=2"], "unknown marker 'x'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

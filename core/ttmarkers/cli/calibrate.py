@@ -48,8 +48,8 @@ def calibrate(
     examples = list(islice(read_marked(rows, taxonomy, config.data.columns), limit))
     requests = [Request(example.id, example.prompt) for example in examples]
     with progress("asking", len(requests)) as advance:
-        known = [name for name in engine.template.names if engine.template.taxonomy.get(name).values]
-        musts = [[name for name in known if name in example.markers] for example in examples]
+        types = [name for name in engine.template.names if engine.template.taxonomy.get(name).values]
+        musts = [[name for name in types if name in example.markers] for example in examples]
         walked = walk(engine, requests, advance, calibrated=False, required=musts)
     found: dict[str, Calibration] = {}
     for kind in engine.checkpoint.taxonomy:
@@ -64,7 +64,8 @@ def calibrate(
             note(f"{kind.name}: left as it is, {len(pairs)} rows are too few (at least {FEWEST})")
     if not found:
         raise DataError(f"no marker has {FEWEST} rows, so nothing was calibrated: give more annotated rows")
-    facts = {**engine.checkpoint.facts, KEY: {name: each.to_json() for name, each in found.items()}}
+    known = engine.checkpoint.facts.get(KEY, {})
+    facts = {**engine.checkpoint.facts, KEY: {**known, **{name: each.to_json() for name, each in found.items()}}}
     replace(engine.checkpoint, facts=facts).save(model)
     if as_json:
         print_json(facts[KEY])

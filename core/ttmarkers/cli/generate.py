@@ -63,12 +63,7 @@ def generate(
     config = context.config(overrides)
     steered = steer(context, config, model, steering, explain=explain)
     requests = list(_requests(prompt, source, column, steered))
-    if column and not steering.policy and steered.policy == "inferred":
-        steered = replace(steered, policy="fixed")
-    if steered.policy == "fixed" and not any(request.markers for request in requests):
-        raise ConfigError("policy fixed needs markers: give them with -m name=value, or use policy inferred")
-    for request in requests:
-        steered.engine.read(steered.engine.prompt(request))  # an error now, not after half of the work
+    steered = _settle(steered, requests, fixed_policy=bool(steering.policy or config.decode.policy))
     answers = run_policy(steered.policy, context.plugins.policies(), steered.engine, requests, steered.options)
     if output:
         _write(output, answers, len(requests))
@@ -78,27 +73,46 @@ def generate(
             manifest("generate", config, context.plugins, [source] if source else [], **facts),
         )
     elif stream:
-        _stream(steered, answers)
+        _stream(steered, answers, explain=explain)
     else:
         _print(answers, as_json=as_json, many=source is not None, explain=explain)
 
 
-def _stream(steered: Steered, answers: Iterator[Generation]) -> None:
-    """Print pieces of answers as they come; what is not whole at the end of a piece comes with the next."""
-    printed: list[str] = []
+def _settle(steered: Steered, requests: list[Request], *, fixed_policy: bool) -> Steered:
+    """Check what can be known before anything is written, and choose the policy by what rows ask for."""
+    from ttmarkers.decoding import choose_policy
+
+    engine = steered.engine
+    asked = next((request.markers for request in requests if request.markers), {})
+    if not fixed_policy and steered.policy in ("inferred", "none"):
+        steered = replace(steered, policy=choose_policy(None, engine, asked))
+    if steered.policy == "fixed" and not asked:
+        raise ConfigError("policy fixed needs markers: give them with -m name=value, or use policy inferred")
+    for request in requests:
+        for name, value in request.negative.items():
+            if request.markers.get(name) == value:
+                raise ConfigError(f"request {request.id} asks for {name} = {value} and is led away from it (--not)")
+        prompt = engine.prompt(request, request.markers)
+        if engine.writes:
+            block = engine.open(prompt, request.markers)
+            block.take_forced()
+            engine.room(len(block.sequence))
+        else:
+            engine.read(prompt)
+    return steered
+
+
+def _stream(steered: Steered, answers: Iterator[Generation], *, explain: bool) -> None:
+    """Print pieces of answers as they come."""
 
     def listen(_request: str, piece: str) -> None:
-        printed.append(piece)
         click.echo(piece, nl=False)
         sys.stdout.flush()
 
     steered.engine.listener, steered.engine.batch_size = listen, 1
     for generation in answers:
-        shown = "".join(printed)
-        rest = generation.text[len(shown) :] if generation.text.startswith(shown) else ""
-        click.echo(rest)
-        printed.clear()
-        _report(generation)
+        click.echo()
+        _report(generation, explain=explain)
 
 
 def _print(answers: Iterator[Generation], *, as_json: bool, many: bool, explain: bool) -> None:
@@ -109,15 +123,15 @@ def _print(answers: Iterator[Generation], *, as_json: bool, many: bool, explain:
             print_json(generation_row(generation), line=many)
         else:
             click.echo(generation.text)
-        if explain and not as_json:
-            for name, chances in generation.chances.items():
-                shown = ", ".join(f"{value} {chance:.1%}" for value, chance in list(chances.items())[:SHOWN])
-                note(f"{name}: {shown}")
-        _report(generation)
+        _report(generation, explain=explain and not as_json)
 
 
-def _report(generation: Generation) -> None:
+def _report(generation: Generation, *, explain: bool) -> None:
     """Say what a user should know of an answer beside its text."""
+    if explain:
+        for name, chances in generation.chances.items():
+            shown = ", ".join(f"{value} {chance:.1%}" for value, chance in list(chances.items())[:SHOWN])
+            note(f"{name}: {shown}")
     if generation.fault:
         note(f"{generation.id}: {generation.fault}")
     for name, most in generation.enforced.items():
@@ -152,10 +166,14 @@ def _requests(prompt: str | None, source: str | None, column: str | None, steere
             raise ConfigError("the prompt is empty: give PROMPT, --input FILE, or text on standard input")
         yield Request("1", (Message("user", text),), steered.markers, steered.negative)
         return
+    seen = False
     for origin, row in rows([source]):
         own = row.get(column) if column else None
+        seen = seen or (column in row)
         if own is not None and not isinstance(own, dict):
             raise DataError(f'{origin}: {column} is no mapping of markers: write {{"lang": "French"}}')
         wanted = {name: value for name, value in (own or {}).items() if value is not None}
         markers = steered.asking.check({**steered.markers, **wanted}, where=str(origin)) if wanted else steered.markers
         yield Request(str(row.get("id", origin.row)), to_prompt(row, origin), markers, steered.negative)
+    if column and not seen:
+        raise DataError(f"{source}: no row has the column {column!r} (--markers-column): name the one with the markers")

@@ -108,13 +108,23 @@ def steer(context: Context, config: Config, model: str, steering: Steering, *, e
         engine.budgets = Budgets(taxonomy, context.plugins.extractors(), hard=hard, max_words=decode.max_words)
     options = {name: dict(values) for name, values in decode.options.items()}
     if steering.strengths:
-        strength = parse_strengths(steering.strengths)
-        for name in strength:
-            if name and name not in markers and name not in negative:
-                raise ConfigError(f"--strength {name}: the marker is not asked for: give it with -m or --not")
-        options.setdefault("guided", {})["strength"] = strength
         wanted = wanted or "guided"
+        if wanted != "guided":
+            raise ConfigError(f"--strength is for policy guided, not {wanted}: leave one of them out")
+        options["guided"] = _strong(options.get("guided", {}), steering.strengths, {**negative, **markers})
+    if explain and wanted != "posterior":
+        raise ConfigError(f"--explain is for policy posterior, not {wanted}: leave one of them out")
     return Steered(engine, choose_policy(wanted, engine, markers), markers, negative, options, asking)
+
+
+def _strong(options: Mapping[str, Any], words: Iterable[str], asked: Mapping[str, Value]) -> dict[str, Any]:
+    """Return the options of policy guided with the strengths of the command line over those of the config."""
+    given = parse_strengths(words)
+    for name in given:
+        if name and name not in asked:
+            raise ConfigError(f"--strength {name}: the marker is not asked for: give it with -m or --not")
+    below = options.get("strength", {})
+    return {**options, "strength": {**(below if isinstance(below, dict) else {"": below}), **given}}
 
 
 def parse_markers(words: Iterable[str], option: str) -> dict[str, str]:

@@ -31,14 +31,14 @@ class BestOf:
     name = "best-of"
 
     def __init__(self, candidates: int = 4, scorer: str = "likelihood", **options: Any) -> None:
-        if not isinstance(candidates, int) or not 1 <= candidates <= 64:
+        if type(candidates) is not int or not 1 <= candidates <= 64:
             raise ConfigError(f"decode.options.best-of.candidates = {candidates!r}: give a number from 1 to 64")
         if scorer not in SCORERS:
             raise ConfigError(f"decode.options.best-of.scorer = {scorer!r}: {did_you_mean(scorer, SCORERS)}")
         self._most = candidates
         try:
             self._scorer: Scorer = SCORERS[scorer](**options)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise ConfigError(f"decode.options.best-of: these do not fit scorer {scorer!r}: {error}") from error
 
     def generate(self, engine: Engine, requests: Sequence[Request]) -> Iterator[Generation]:
@@ -54,7 +54,8 @@ class BestOf:
         block = engine.open(engine.prompt(request, request.markers), request.markers)
         blocks = writer.likeliest(block, self._most)
         begun: list[Begun] = [engine.begin(request, each, writer.passes) for each in blocks]
-        answers = engine.answer(begun)
+        with engine.quiet():
+            answers = engine.answer(begun)
         found = [engine.generation(*each, self.name) for each in zip(begun, answers, strict=True)]
         scores = self._scorer.score(engine, request, begun, answers)
         best = max(range(len(found)), key=lambda number: (scores[number], -number))
@@ -66,4 +67,6 @@ class BestOf:
             "chosen": best + 1,
             "score": scores[best],
         }
+        if engine.listener:
+            engine.listener(request.id, found[best].text)
         return replace(found[best], stats=stats)

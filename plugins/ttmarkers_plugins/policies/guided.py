@@ -12,6 +12,7 @@ has its own prompt and block; the answer is written behind all of them at once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from ttmarkers.language_model import Branch
 from ttmarkers.sequences import common
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ttmarkers.generation import Engine
     from ttmarkers.records import Generation, Request, Value
@@ -50,15 +51,18 @@ class Guided:
     name = "guided"
 
     def __init__(self, strength: float | Mapping[str, float] = DEFAULT) -> None:
-        given = {ALL: strength} if isinstance(strength, int | float) else dict(strength)
+        given = dict(strength) if isinstance(strength, Mapping) else {ALL: strength}
         for name, number in given.items():
-            if not isinstance(number, int | float) or not 0 <= number <= 100:
+            if type(number) not in (int, float) or not 0 <= number <= 100:
                 place = f"decode.options.guided.strength{'.' + name if name else ''}"
                 raise ConfigError(f"{place} = {number!r}: give a number from 0 to 100")
         self._strength = given
 
     def generate(self, engine: Engine, requests: Sequence[Request]) -> Iterator[Generation]:
         """Yield the generations of requests."""
+        for name in self._strength:
+            if name:
+                engine.template.taxonomy.get(name, where="decode.options.guided.strength")
         engine.template  # noqa: B018 - refuses a model without markers
         paths = [self._paths(request) for request in requests]
         begun = self._begun(engine, requests, paths)
@@ -88,7 +92,10 @@ class Guided:
         flat = [(request, path) for request, each in zip(requests, paths, strict=True) for path in each]
         prompts = [engine.prompt(request, path.markers) for request, path in flat]
         if engine.writes:
-            blocks = [engine.open(prompt, path.markers) for prompt, (_, path) in zip(prompts, flat, strict=True)]
+            blocks = [
+                engine.open(prompt, path.markers, without=request.negative)
+                for prompt, (request, path) in zip(prompts, flat, strict=True)
+            ]
             self._read_once(engine, [block.prompt for block in blocks], paths)
             # the same name draws the same numbers, so branches differ in their markers alone
             passes = engine.writer().write(blocks, [request.id for request, _ in flat])

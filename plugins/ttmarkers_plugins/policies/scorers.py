@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import subprocess
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from ttmarkers.generation import Answer, Begun, Engine
     from ttmarkers.records import Request, Value
+
+
+WORST = -1e9
 
 
 class Scorer(Protocol):
@@ -36,7 +40,7 @@ class Likelihood:
         del request
         written = [(number, answer) for number, answer in enumerate(answers) if answer.tokens]
         rows = [[*begun[number].tokens, *answer.tokens] for number, answer in written]
-        scores = [float("-inf")] * len(answers)
+        scores = [WORST] * len(answers)
         if not rows:
             return scores
         logits = engine.model.logits(rows, [len(answer.tokens) + 1 for _, answer in written])
@@ -86,9 +90,9 @@ class Program:
     """
 
     def __init__(self, command: str = "", seconds: float = 60.0) -> None:
-        if not command:
+        if not isinstance(command, str) or not command.strip():
             raise ConfigError("scorer 'program' needs a command: set decode.options.best-of.command")
-        self._words, self._seconds = shlex.split(command), seconds
+        self._words, self._seconds = shlex.split(command), float(seconds)
 
     def score(self, engine: Engine, request: Request, begun: Sequence[Begun], answers: Sequence[Answer]) -> list[float]:
         """Return what the program prints.
@@ -103,7 +107,13 @@ class Program:
         name = f"scorer program {self._words[0]!r}"
         try:
             done = subprocess.run(
-                self._words, input=question, capture_output=True, text=True, timeout=self._seconds, check=False
+                self._words,
+                input=question,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=self._seconds,
+                check=False,
             )
         except OSError as error:
             raise ConfigError(f"{name} cannot be run: {error.strerror}") from error
@@ -116,7 +126,7 @@ class Program:
             scores = [float(score) for score in json.loads(done.stdout)]
         except (ValueError, TypeError):
             scores = []
-        if len(scores) != len(answers):
+        if len(scores) != len(answers) or not all(math.isfinite(score) for score in scores):
             raise DataError(f"{name}: request {request.id}: it must print a JSON list of {len(answers)} numbers")
         return scores
 
