@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--prompts", type=int, default=16)
     parser.add_argument("--tokens", type=int, default=64, help="of an answer")
+    parser.add_argument("--given", action="store_true", help="numbers are asked for, as the rows have them")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -43,7 +44,7 @@ def main() -> None:
         import torch
 
         torch.set_num_threads(arguments.threads)
-        measure(str(model), filled, arguments.turns, arguments.tokens, arguments.prompts)
+        measure(str(model), filled, arguments.turns, arguments.tokens, arguments.prompts, given=arguments.given)
 
 
 def fill(source: Path, target: Path, most: int = 6000) -> Path:
@@ -85,7 +86,7 @@ def train(rows: Path, folder: Path, steps: int) -> Path:
     return folder
 
 
-def measure(model: str, rows: Path, turns: int, tokens: int, many: int) -> None:
+def measure(model: str, rows: Path, turns: int, tokens: int, many: int, *, given: bool) -> None:
     """Print all figures of a model."""
     from ttmarkers.checkpoint import find
     from ttmarkers.config import make_config
@@ -99,10 +100,13 @@ def measure(model: str, rows: Path, turns: int, tokens: int, many: int) -> None:
     engine = load_engine(model, config, policy=None if find(model) else "none")
     if engine.checkpoint is None:
         engine.checkpoint = bare_checkpoint()
-    prompts = [to_prompt(row, origin) for origin, row in read([str(rows)])]
-    prompts = [prompt for prompt in prompts if len(prompt[-1].content) < 400][-many:]
-    requests = [Request(str(number), prompt) for number, prompt in enumerate(prompts)]
-    print(f"{model}: {len(requests)} prompts of {sum(len(engine.read(p)) for p in prompts) / len(prompts):.0f} tokens")
+    numbers = [kind.name for kind in engine.template.taxonomy if given and not kind.values]
+    pairs = [(to_prompt(row, origin), row["markers"]) for origin, row in read([str(rows)])]
+    pairs = [pair for pair in pairs if len(pair[0][-1].content) < 400][-many:]
+    asked = [{name: markers[name] for name in numbers} for _, markers in pairs]
+    requests = [Request(str(n), prompt, own) for n, ((prompt, _), own) in enumerate(zip(pairs, asked, strict=True))]
+    size = sum(len(engine.read(request.prompt)) for request in requests) / len(requests)
+    print(f"{model}: {len(requests)} prompts of {size:.0f} tokens")
     with_blocks = [blocks(engine, [request])[0] for request in requests]
     passes = sum(begun.passes for begun in with_blocks)
     length = sum(len(begun.block) for begun in with_blocks)
@@ -135,7 +139,8 @@ def bare_checkpoint() -> Any:
 def blocks(engine: Any, requests: list[Any]) -> list[Any]:
     """Have blocks written that hold all markers."""
     names = engine.template.names
-    opened = [engine.open(engine.prompt(request), required=names) for request in requests]
+    prompts = [engine.prompt(request, request.markers) for request in requests]
+    opened = [engine.open(each, request.markers, names) for each, request in zip(prompts, requests, strict=True)]
     passes = engine.writer().write(opened, [request.id for request in requests])
     return [engine.begin(*each) for each in zip(requests, opened, passes, strict=True)]
 
