@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support import Outcome, distribution, ttm, ttm_process, write_rows
+from ttmarkers.extraction import Row
+from ttmarkers.records import Example, Message, Origin
+from ttmarkers_plugins.extractors.quality import RewardModelExtractor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from transformers import PreTrainedTokenizerBase
 
 SHORT = ("--set", "decode.max_new_tokens=12")
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "steering.md"
@@ -180,6 +185,29 @@ def test_best_of(sft: Path, tmp_path: Path) -> None:
         done = ttm(*words, *by_program, f"decode.options.best-of.command={command}")
         assert done.code != 0
         assert message in done.err
+
+
+def test_best_of_by_a_reward_model(sft: Path, tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    """The answer that a reward model scores highest comes back, with its score."""
+    import torch
+    from transformers import LlamaConfig, LlamaForSequenceClassification
+
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
+        num_labels=1, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        LlamaForSequenceClassification(config).save_pretrained(tmp_path / "reward")
+    tokenizer.save_pretrained(tmp_path / "reward")
+    words = ["generate", sft, "Say hello to Bob.", "--policy", "best-of", "--json", *SHORT]
+    words += ["--set", "decode.options.best-of.scorer=reward-model"]
+    best = _ok(ttm(*words, "--set", f"decode.options.best-of.model={tmp_path / 'reward'}")).json()
+    row = Row(Example("1", (Message("user", best["prompt"]),), best["text"], {}, Origin("rows", 1)))
+    (found,) = RewardModelExtractor(str(tmp_path / "reward")).extract([row])
+    assert best["stats"]["candidates"] == 4
+    assert best["stats"]["score"] == pytest.approx(found["quality"].value, abs=1e-3)
+    assert "scorer 'reward-model' needs a model" in ttm(*words).err
 
 
 def test_hard_length(sft: Path) -> None:
