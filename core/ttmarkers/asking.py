@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ttmarkers.errors import CheckpointError, ConfigError, DataError
+from ttmarkers.extraction import Row
 from ttmarkers.protocols import Extractor
 from ttmarkers.records import Example, Message, Origin
 from ttmarkers.registry import build
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 
 NESTED = ("length_paragraphs", "length_sentences", "length_tokens")
 """Counts of which none is greater than the next."""
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """Markers as an extractor sees them that reads nothing else."""
-
-    example: Example
-    markers: Mapping[str, Value]
 
 
 class Asking:
@@ -71,7 +63,7 @@ class Asking:
         for component in self._deriving:
             if not set(component.markers) & set(markers) or not set(component.needs) <= set(markers):
                 continue
-            (found,) = self._extractor(component).extract([_Asked(NOTHING, markers)])
+            (found,) = self._extractor(component).extract([Row(NOTHING, dict(markers))])
             if isinstance(found, DataError):
                 continue
             for name, derived in found.items():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ttmarkers.extraction import Row
 from ttmarkers.protocols import Extractor
 from ttmarkers.records import Example, Message, Origin
 from ttmarkers.registry import build
@@ -30,14 +31,6 @@ _SENTENCE = re.compile(r"[.!?…؟।۔]+[\"'”’»)\]]*(?=\s|\Z)|[。！？]+
 _ITEM = re.compile(r"(?:\A|\n)[ \t]*\(?(?:\d{1,3}|[A-Za-z])[.)]\Z")  # the number of a list's item ends no sentence
 _SIGN = re.compile(r"\S")
 _WORD = re.compile(r"\s+|(?<=[\u3040-\u30ff\u4e00-\u9fff])")
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """An answer as an extractor sees it."""
-
-    example: Example
-    markers: Mapping[str, Value]
 
 
 @dataclass(frozen=True)
@@ -129,7 +122,7 @@ class Budgets:
             if not text.strip():
                 return 0
             example = Example("answer", (Message("user", ""),), text, {}, Origin("answer", 1))
-            (found,) = extractor.extract([_Answer(example, known)])
+            (found,) = extractor.extract([Row(example, dict(known))])
             # what cannot be counted is taken to be beyond every limit, so that a piece of it is kept that can be
             return int(found[name].value) if not isinstance(found, Exception) and name in found else UNCOUNTED
 

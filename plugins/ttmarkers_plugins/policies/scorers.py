@@ -6,17 +6,17 @@ import json
 import math
 import shlex
 import subprocess
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ttmarkers.errors import ConfigError, DataError
+from ttmarkers.extraction import Row
 from ttmarkers.records import Example, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ttmarkers.generation import Answer, Begun, Engine
-    from ttmarkers.records import Request, Value
+    from ttmarkers.records import Request
 
 
 WORST = -1e9
@@ -50,14 +50,6 @@ class Likelihood:
         return scores
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """An answer as an extractor sees it."""
-
-    example: Example
-    markers: Mapping[str, Value]
-
-
 class RewardModel:
     """A sequence-classification model of transformers.
 
@@ -77,7 +69,7 @@ class RewardModel:
         """Return the model's score of each answer to the prompt."""
         del engine, begun
         origin = Origin("best-of", 1)
-        rows = [_Scored(Example(request.id, request.prompt, answer.split.text, {}, origin), {}) for answer in answers]
+        rows = [Row(Example(request.id, request.prompt, answer.split.text, {}, origin)) for answer in answers]
         return [float(found["quality"].value) for found in self._extractor.extract(rows)]
 
 
