@@ -79,6 +79,7 @@ HOUSE = (
     "transformers_model",
     "block_writer",
     "decode_settings",
+    "writing",
     "generation",
     "decoding",
     "posterior",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ttmarkers.errors import ConfigError
-from ttmarkers.generation import Begun
+from ttmarkers.writing import Begun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ttmarkers.errors import ConfigError
-from ttmarkers.generation import Begun
 from ttmarkers.language_model import Branch
 from ttmarkers.sequences import common
+from ttmarkers.writing import Begun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,9 +12,10 @@ from ttmarkers_plugins.policies.basic import refuse_negative
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ttmarkers.generation import Begun, Engine
+    from ttmarkers.generation import Engine
     from ttmarkers.posterior import Walked
     from ttmarkers.records import Generation, Request
+    from ttmarkers.writing import Begun
 
 
 class Posterior:

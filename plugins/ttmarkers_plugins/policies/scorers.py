@@ -15,8 +15,9 @@ from ttmarkers.records import Example, Origin
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ttmarkers.generation import Answer, Begun, Engine
+    from ttmarkers.generation import Engine
     from ttmarkers.records import Request
+    from ttmarkers.writing import Answer, Begun
 
 
 WORST = -1e9
