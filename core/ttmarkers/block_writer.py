@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ttmarkers.errors import DataError
+from ttmarkers.errors import NoRoomError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -144,11 +144,11 @@ class BlockWriter:
         """Ask the model, and count.
 
         Raises:
-            DataError: if a row is longer than the model reads.
+            NoRoomError: if a row is longer than the model reads.
         """
         context, longest = self.model.context, max(map(len, rows))
         if context is not None and longest > context:
-            raise DataError(
+            raise NoRoomError(
                 f"prompt and block have {longest} tokens, and the model reads {context}: shorten the prompt"
             )
         self.passes += 1

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 from ttmarkers.checkpoint import load_checkpoint
 from ttmarkers.encoding import Encoder
-from ttmarkers.errors import CheckpointError, ConfigError
+from ttmarkers.errors import CheckpointError, ConfigError, NoRoomError
 from ttmarkers.generation import Engine
 from ttmarkers.models import load_model, load_tokenizer
 from ttmarkers.protocols import Policy
+from ttmarkers.records import Generation
 from ttmarkers.registry import build
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ttmarkers.components import PolicyComponent
     from ttmarkers.config import DecodeConfig
-    from ttmarkers.records import Generation, Request, Value
+    from ttmarkers.records import Request, Value
     from ttmarkers.registry import Registry
 
 WINDOW = 16  # batches whose prompts are sorted by length together
@@ -70,6 +71,8 @@ def run_policy(
 
     Raises:
         ConfigError: if there is no such policy, or its options do not fit.
+
+    A request whose block turns out to leave no room is answered by nothing, and says why in its ``fault``.
     """
     component = registry.get(name, where="decode.policy")
     for other in options or {}:
@@ -84,6 +87,17 @@ def run_policy(
         results: dict[int, Generation] = {}
         for start in range(0, len(order), engine.batch_size):
             batch = order[start : start + engine.batch_size]
-            answered = policy.generate(engine, [window[number] for number in batch])
+            answered = _answered(policy, engine, [window[number] for number in batch], name)
             results.update(zip(batch, answered, strict=True))
         yield from (results[number] for number in range(len(window)))
+
+
+def _answered(policy: Policy, engine: Engine, requests: Sequence[Request], name: str) -> list[Generation]:
+    """Return the generations of a batch; if one has no room, each is asked alone, so that the others are answered."""
+    try:
+        return list(policy.generate(engine, requests))
+    except NoRoomError as error:
+        if len(requests) == 1:
+            (request,) = requests
+            return [Generation(request.id, request.prompt, "", "", {}, "", name, fault=str(error))]
+    return [found for request in requests for found in _answered(policy, engine, [request], name)]

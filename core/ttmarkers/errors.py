@@ -19,6 +19,10 @@ class DataError(TtmError):
     """A row, file or text cannot be used as it is."""
 
 
+class NoRoomError(DataError):
+    """A prompt with its block fills a model's context."""
+
+
 class ConfigError(TtmError):
     """The command, the config or a name in them is wrong."""
 

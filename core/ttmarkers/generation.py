@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ttmarkers.block_text import Guess
 from ttmarkers.block_writer import BlockWriter
-from ttmarkers.errors import CheckpointError, DataError
+from ttmarkers.errors import CheckpointError, NoRoomError
 from ttmarkers.language_model import Continuation
 from ttmarkers.records import Generation
 from ttmarkers.rendering import ask, without_blocks
@@ -139,7 +139,7 @@ class Engine:
             without: values that categories may not have in it.
 
         Raises:
-            DataError: if the prompt fills the model's context.
+            NoRoomError: if the prompt fills the model's context.
         """
         grammar = self.template.grammar(fixed, required, only, without)
         if self.encoder.lead:
@@ -150,7 +150,7 @@ class Engine:
         """Return a prompt's tokens.
 
         Raises:
-            DataError: if they fill the model's context.
+            NoRoomError: if they fill the model's context.
         """
         (tokens,) = self.encoder.encode_prompts([prompt])
         self.room(len(tokens))
@@ -168,7 +168,7 @@ class Engine:
         """Have answers written, and return them in order.
 
         Raises:
-            DataError: if there is no room for one in the model's context.
+            NoRoomError: if there is no room for one in the model's context.
         """
         answers: dict[int, Answer] = {}
         for batch in self._batches(begun):
@@ -209,11 +209,11 @@ class Engine:
         """Return how many tokens an answer may have behind so many.
 
         Raises:
-            DataError: if there is no room for one.
+            NoRoomError: if there is no room for one.
         """
         context = self.model.context
         if context is not None and tokens >= context:
-            raise DataError(
+            raise NoRoomError(
                 f"a prompt of {tokens} tokens, its block among them, fills the model's context of {context}: shorten it"
             )
         return self._most if context is None else min(self._most, context - tokens)
