@@ -153,10 +153,12 @@ class BlockText:
     def _likely_value(self, index: int, rest: str, guesses: Mapping[str, Guess]) -> tuple[str, float]:
         """Return how a value most likely goes on, to its suffix, and its share."""
         slot, number = self._grammar.slots[index], self._numbers[index]
+        guess = guesses.get(slot.name, Guess(0.0))
         if number is not None:
+            if guess.value and not rest:
+                return guess.value + slot.suffix, guess.share
             return slot.suffix, float(number.fullmatch(rest) is not None)
         left = [value for value in slot.choices if value.startswith(rest)]
-        guess = guesses.get(slot.name, Guess(0.0))
         if len(left) == 1:
             return left[0][len(rest) :] + slot.suffix, 1.0
         return (guess.value[len(rest) :] + slot.suffix, guess.share) if guess.value in left else ("", 0.0)

@@ -246,7 +246,8 @@ class Engine:
 def _guess(kind: MarkerType, slot: Slot, counts: Mapping[str, Any], rows: int) -> Guess:
     """Return how often a marker stands, and its most frequent value, by the counts of the training rows."""
     if not kind.values:
-        return Guess(counts.get("n", 0) / rows)
+        total, mode = counts.get("n", 0), counts.get("mode")  # markers.json of 0.1 has none
+        return Guess(total / rows, repr(mode["value"]), mode["count"] / total) if mode else Guess(total / rows)
     total = sum(counts.values())
     best = max(kind.values, key=lambda value: counts.get(value, 0))
     text = slot.choices[kind.values.index(best)]

@@ -85,7 +85,7 @@ class Counts:
         }
 
     def to_json(self, taxonomy: Taxonomy) -> dict[str, dict[str, Any]]:
-        """Return, by marker, the count of each value; for numbers their count, least, median and greatest.
+        """Return, by marker, the count of each value; for numbers their count, least, median, greatest and ``mode``.
 
         Scores are counted to three digits.
         """
@@ -100,8 +100,15 @@ class Counts:
                     "min": min(map(float, values)),
                     "median": _median(values),
                     "max": max(map(float, values)),
+                    "mode": _mode(values),
                 }
         return result
+
+
+def _mode(counts: Mapping[Value, int]) -> dict[str, Any]:
+    """Return the most frequent number with its count; the least of several."""
+    value = min(counts, key=lambda number: (-counts[number], float(number)))
+    return {"value": value, "count": counts[value]}
 
 
 def _median(counts: Mapping[Value, int]) -> float:

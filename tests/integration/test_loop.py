@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import statistics
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,7 +50,9 @@ def test_markers_json(sft: Path, marked: Path) -> None:
     assert data["counts"]["lang"] == {"English": 20, "French": 20, "German": 20}
     assert data["counts"]["length_bucket"] == {"concise": 60}
     middle = (lengths[29] + lengths[30]) / 2
-    assert data["counts"]["length_tokens"] == {"n": 60, "min": lengths[0], "median": middle, "max": lengths[-1]}
+    mode = {"value": statistics.mode(lengths), "count": lengths.count(statistics.mode(lengths))}
+    summary = {"n": 60, "min": lengths[0], "median": middle, "max": lengths[-1], "mode": mode}
+    assert data["counts"]["length_tokens"] == summary
     template = data["template"]
     assert (template["name"], template["hash"]) == ("paper", hashlib.sha256(template["source"].encode()).hexdigest())
     dropout = {"dataset": 0.5, "sample": 0.5, "mode": "independent", "seed": 0, "each_epoch": True}

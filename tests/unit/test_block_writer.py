@@ -64,8 +64,9 @@ ALL: dict[str, Value] = {
     "source": "Human", "style": "Formal", "lang": "French",
 }  # fmt: skip
 GUESSES = {
-    "right-ish": {"mood": Guess(0.9, "sad", 0.9), "n": Guess(1.0), "lang": Guess(0.8, "French", 0.7)},
-    "wrong": {"mood": Guess(1.0, "cheerful", 1.0), "lang": Guess(1.0, "Klingon", 1.0), "height": Guess(1.0)},
+    "right-ish": {"mood": Guess(0.9, "sad", 0.9), "n": Guess(1.0, "1", 0.8), "lang": Guess(0.8, "French", 0.7)},
+    "wrong": {"mood": Guess(1.0, "cheerful", 1.0), "n": Guess(1.0, "x", 1.0), "lang": Guess(1.0, "Klingon", 1.0)},
+    "strange": {"n": Guess(1.0, "-1.5", 1.0), "height": Guess(1.0)},
     "absent": {"mood": Guess(0.0), "n": Guess(0.0), "lang": Guess(0.0)},
 }
 
@@ -450,9 +451,9 @@ def test_guesses_change_nothing_in_the_paper_taxonomy(name: str) -> None:
     setup, template = setup_of("llama3"), SHIPPED[name]
     rng = random.Random(4)
     slots = template.grammar().slots
-    guesses = {slot.name: Guess(rng.random(), rng.choice(slot.choices or ("",)), rng.random()) for slot in slots}
+    guesses = {slot.name: Guess(rng.random(), rng.choice(slot.choices or ("", "1")), rng.random()) for slot in slots}
     found = []
-    for given in ({}, guesses, {slot.name: Guess(1.0, (slot.choices or ("",))[0], 1.0) for slot in slots}):
+    for given in ({}, guesses, {slot.name: Guess(1.0, (slot.choices or ("1",))[0], 1.0) for slot in slots}):
         blocks = [setup.open(template.grammar({"lang": "French"}), prompt) for prompt in PROMPTS]
         BlockWriter(setup.model, sampler_of(1.2), given).write(blocks, list("abcd"))
         found.append([block.tokens for block in blocks])
@@ -463,11 +464,12 @@ def test_guesses_change_nothing_in_the_paper_taxonomy(name: str) -> None:
 def test_right_guesses_save_passes(kind: str, name: str) -> None:
     """Where the model writes what is guessed, one pass is enough for many choices."""
     setup = setup_of(kind)
-    grammar = small_grammar(name, required=["mood", "lang"], only=["mood", "lang"])
+    grammar = small_grammar(name, required=["mood", "n", "lang"])
     plain = setup.open(grammar, ASKED)
     (many,) = BlockWriter(setup.model, Sampler()).write([plain], ["a"])
     text = setup.text(plain).removesuffix(small_template(name).after)
-    spelled = dict(zip(("mood", "lang"), ('"{}"', '"{}"') if name == "json" else ("{}", "{}"), strict=True))
+    quoted = '"{}"' if name == "json" else "{}"
+    spelled = {"mood": quoted, "n": "{}", "lang": quoted}
     markers = small_template(name).parse(text)
     guesses = {key: Guess(1.0, spelled[key].format(markers[key]), 1.0) for key in markers}
     block = setup.open(grammar, ASKED)
@@ -485,7 +487,7 @@ def test_guesses_do_not_overrun_the_context() -> None:
     blocks = written(setup, grammar, names)
     number = min(range(len(names)), key=lambda place: len(blocks[place].tokens))
     model = Counting(setup.model, context=len(blocks[number].sequence))
-    guesses = {slot.name: Guess(1.0, (slot.choices or ("",))[0], 1.0) for slot in grammar.slots}
+    guesses = {slot.name: Guess(1.0, (slot.choices or ("1",))[0], 1.0) for slot in grammar.slots}
     found = []
     for given in ({}, guesses):
         block = setup.open(grammar, ASKED)
