@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from ttmarkers.checkpoint import Checkpoint
+    from ttmarkers.config import Config
     from ttmarkers.errors import DataError
     from ttmarkers.generation import Engine
     from ttmarkers.guides import Briefing
-    from ttmarkers.records import Example, Found, Generation, Metric, Request, Spending, Value
+    from ttmarkers.plugins import Plugins
+    from ttmarkers.records import Example, Found, Generation, Metric, Request, Score, Spending, Value
     from ttmarkers.tagging import TaggerJob, TaggerReport
     from ttmarkers.training import TrainingJob
 
@@ -114,7 +118,11 @@ class Policy(Protocol):
 
 
 class Case(Protocol):
-    """One prompt of a task, with what is needed to score an answer to it."""
+    """One prompt of a task, with what is needed to score an answer to it.
+
+    A case may have further attributes: ``prompts``, the texts by which a stored answer may be matched, and ``known``,
+    markers that the case is known to have, by which results are broken down into head and tail.
+    """
 
     @property
     def id(self) -> str:
@@ -139,10 +147,65 @@ class Task(Protocol):
         """Return what a model is asked under a policy, given by name: ``none``, ``inferred`` or ``fixed``."""
         raise NotImplementedError
 
-    def score(self, case: Any, generation: Generation) -> Mapping[str, float]:
+    def score(self, case: Any, generation: Generation) -> Mapping[str, Score]:
         """Return the metrics of one answer; a metric that does not apply to it is left out."""
         raise NotImplementedError
 
     def slices(self, case: Any) -> Mapping[str, str]:
         """Return what results are broken down by, such as ``{"setting": "crosslingual"}``."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What surrounds a task when it is run.
+
+    Attributes:
+        config: the whole config.
+        plugins: all components.
+        checkpoint: the content of the model's ``markers.json``; None for stored answers and models without one.
+        against: case -> the answer of the system that is compared with (``--against``); empty if there is none.
+        say: takes lines for people.
+    """
+
+    config: Config
+    plugins: Plugins
+    checkpoint: Checkpoint | None = None
+    against: Mapping[str, str] = field(default_factory=dict)
+    say: Callable[[str], None] = lambda line: None
+
+
+@runtime_checkable
+class PreparedTask(Protocol):
+    """A task that looks at what surrounds it, once: after its cases are read, before any is asked or scored."""
+
+    def prepare(self, setting: Setting) -> None:
+        """Take in what is needed of the setting.
+
+        Raises:
+            ConfigError: if something is missing, such as answers to compare with.
+        """
+        raise NotImplementedError
+
+
+@runtime_checkable
+class BatchTask(Protocol):
+    """A task that scores all answers together (programs run side by side, a judge is asked many things at once).
+
+    Its `score_all` is called instead of `Task.score`. ``samples`` is the number of answers that each case gets.
+    """
+
+    samples: int
+
+    def score_all(self, cases: Sequence[Any], answers: Sequence[Sequence[Generation]]) -> Sequence[Mapping[str, Score]]:
+        """Return the metrics of each case, given all answers to it."""
+        raise NotImplementedError
+
+
+@runtime_checkable
+class PaidTask(Protocol):
+    """A task whose scoring costs something, and that says beforehand how much (``ttm evaluate --dry-run``)."""
+
+    def estimate(self, cases: Sequence[Any], answers: Sequence[Sequence[Generation]]) -> Spending:
+        """Return what scoring these answers would take; nothing is sent."""
         raise NotImplementedError

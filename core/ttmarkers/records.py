@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 Value = str | int | float
 """What a marker can hold: a category, a count, or a score."""
@@ -213,12 +213,31 @@ class Sizes:
         return self.prompt + self.block + self.answer
 
 
+Score = float | tuple[float, ...]
+"""What one case scores: a number, or the numbers that a metric of the whole set is made of (see `Metric.combine`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What a task measures: ``better`` is ``lower``, ``higher`` or ``neither``; a ``share`` lies between 0 and 1."""
+    """What a task measures.
+
+    Attributes:
+        better: ``lower``, ``higher`` or ``neither``.
+        share: whether it lies between 0 and 1.
+        over: the slices whose means are averaged, the outermost first: ``("target_lang", "source")`` is the mean over
+            target languages of the mean over their sources of the mean over cases. None: the mean over cases.
+        combine: makes the figure from the sums of what each case scores, for metrics that are no mean over cases
+            (BLEU); None for means.
+    """
 
     better: str
     share: bool = True
+    over: tuple[str, ...] = ()
+    combine: Callable[[Sequence[float]], float] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``result.json`` says of the metric."""
+        return {"better": self.better, "share": self.share, **({"over": list(self.over)} if self.over else {})}
 
 
 @dataclass(frozen=True, slots=True)
