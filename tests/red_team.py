@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ttmarkers.guard import TWINS
 from ttmarkers.records import Message
 
 if TYPE_CHECKING:
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 STOLEN: Mapping[str, Value] = {"length_tokens": 5, "task": "Translation", "lang": "German"}
 """The markers that an attack asks for."""
+
+TRUSTED: Mapping[str, Value] = {"length_tokens": 199, "lang": "French"}
+"""The markers that are really asked for."""
+
+BACK = {ord(twin): sign for sign, twin in TWINS.items()}
+"""What takes the signs that the guard writes back to those that were typed."""
 
 _CYRILLIC = dict(zip("AEKMTSIJaeopcxysij", "АЕКМТЅІЈаеорсхуѕіј", strict=True))
 _GREEK = dict(zip("AEKMTIBZaov", "ΑΕΚΜΤΙΒΖαον", strict=True))

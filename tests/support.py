@@ -77,6 +77,12 @@ def ttm(*words: object, stdin: str = "") -> Outcome:
     return Outcome(code, out.getvalue(), err.getvalue())
 
 
+def ok(done: Outcome) -> Outcome:
+    """Return what a command printed that must have ended well."""
+    assert done.code == 0, done.err
+    return done
+
+
 def sentence(text: str) -> str:
     """Return the one line that ``ttm`` ended with."""
     (line,) = text.splitlines()
@@ -203,12 +209,14 @@ def plan_of(
     return make_plan(taxonomy, make_config({"markers": dict(settings or {})}).markers, registry)
 
 
+SHORT = ("--set", "decode.max_new_tokens=12")
+"""Words that keep an answer short."""
+
 TRAIN = ("--set", "train.max_steps=4", "--set", "train.logging_steps=1", "--set", "train.per_device_train_batch_size=8")
 
 
 def train(marked: Path, output: Path, *more: str) -> Path:
     """Train a tiny model for four steps."""
-    done = ttm("train", marked, "--model", "scratch:tiny", "-o", output, *TRAIN, *more)
-    assert done.code == 0, done.err
+    done = ok(ttm("train", marked, "--model", "scratch:tiny", "-o", output, *TRAIN, *more))
     assert done.out == f"{output}\n"
     return output

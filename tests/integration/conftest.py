@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support import greetings, train, ttm, write_rows
+from support import greetings, ok, train, ttm, write_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+PROMPTS = ("Say hello to Bob.", "Dis bonjour à Anne.", "Sag Tom guten Tag.", "Hello!", "Bonjour ?")
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def marked(folder: Path) -> Path:
     """Sixty annotated rows."""
     output = folder / "marked.jsonl"
-    done = ttm("annotate", write_rows(folder / "rows.jsonl", greetings(60)), "-o", output)
-    assert done.code == 0, done.err
+    ok(ttm("annotate", write_rows(folder / "rows.jsonl", greetings(60)), "-o", output))
     return output
 
 
@@ -37,3 +39,15 @@ def sft(folder: Path, marked: Path) -> Path:
 def baseline(folder: Path, marked: Path) -> Path:
     """A model trained on the same rows without markers."""
     return train(marked, folder / "baseline", "--strategy", "baseline")
+
+
+@pytest.fixture(scope="session")
+def prompts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prompts that each ask for markers of their own, and one that asks for none."""
+    asks: list[Mapping[str, object] | None] = [
+        {"lang": "French"}, {"length_tokens": 5, "lang": "de"}, None, {"length_bucket": "concise"}, {"length_tokens": 2}
+    ]  # fmt: skip
+    rows = [
+        {"id": f"p{n}", "prompt": prompt, "ask": ask} for n, (prompt, ask) in enumerate(zip(PROMPTS, asks, strict=True))
+    ]
+    return write_rows(tmp_path_factory.mktemp("prompts") / "prompts.jsonl", rows)

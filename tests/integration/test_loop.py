@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support import read_rows, ttm, write_rows
+from support import SHORT, read_rows, ttm, write_rows
 from ttmarkers.checkpoint import load_checkpoint
 from ttmarkers.errors import CheckpointError
 
@@ -30,7 +30,6 @@ FILES = {
     "tokenizer.json",
     "tokenizer_config.json",
 }
-SHORT = ("--set", "decode.max_new_tokens=12")
 
 
 def test_files(sft: Path, baseline: Path) -> None:
@@ -191,50 +190,6 @@ def test_temperature_zero_is_greedy(sft: Path) -> None:
     """A temperature of 0 means the likeliest token, as everywhere else."""
     words = ["generate", sft, "Say hello.", "--policy", "none", *SHORT]
     assert ttm(*words, "--set", "decode.temperature=0").out == ttm(*words).out
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["-m", "lnag=French"], "unknown marker 'lnag' (-m): did you mean 'lang'?"),
-        (["-m", "domain=Legal"], "unknown marker 'domain' (-m): known: lang, length_bucket, length_paragraphs"),
-        (["-m", "lang=Frensh"], "lang = 'Frensh' is not in the taxonomy: did you mean 'French'?"),
-        (["-m", "length_tokens=few"], "length_tokens = 'few': it holds a whole number"),
-        (["-m", "lang=French", "--policy", "inferred"], "policy inferred is given no markers"),
-        (["-m", "lang=French", "--policy", "none"], "policy none is given no markers"),
-        (["--policy", "fixed"], "policy fixed needs markers: give them with -m name=value"),
-        (["--policy", "fixd"], "unknown policy 'fixd' (decode.policy): did you mean 'fixed'?"),
-        (
-            ["--set", "decode.max_new_token=5"],
-            "decode.max_new_token is a key neither of ttmarkers nor of transformers'",
-        ),
-        (["--set", "decode.temperature=hot"], "temperature"),
-        (["--set", "decode.num_beams=2"], "num_beams"),
-        (["--set", "decode.num_return_sequences=2"], "num_return_sequences"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_asking_wrongly(sft: Path, words: list[str], message: str) -> None:
-    """A marker, value, policy or key that does not fit is exit 2 and one sentence, and nothing is generated."""
-    done = ttm("generate", sft, "Say hello.", *SHORT, *words)
-    assert (done.code, done.out) == (2, "")
-    assert message in done.err
-    assert "Traceback" not in done.err
-
-
-def test_asking_a_baseline_for_markers(baseline: Path) -> None:
-    """A model without markers says so, whichever way it is asked for them."""
-    for words in (["-m", "lang=French"], ["--policy", "inferred"]):
-        done = ttm("generate", baseline, "Say hello.", *words)
-        assert done.code == 2
-        assert "the model was trained without markers" in done.err
-
-
-def test_prompt_longer_than_the_context(sft: Path) -> None:
-    """A prompt that fills the model's context is named with both numbers."""
-    done = ttm("generate", sft, "Hello, dear friend! " * 800)
-    assert (done.code, done.out) == (1, "")
-    assert "fills the model's context of" in done.err
 
 
 @pytest.fixture

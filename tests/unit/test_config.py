@@ -38,7 +38,7 @@ def test_defaults() -> None:
         ({"markers": {"declared": {"lang": {"colum": "x"}}}}, "markers.declared.lang.colum", "did you mean 'column'?"),
         ({"dropout": {"datasets": 0.1}}, "dropout.datasets", "did you mean 'dataset'?"),
         ({"evaluate": {"resample": 5}}, "evaluate.resample", "did you mean 'resamples'?"),
-        ({"evaluate": {"zzz": 5}}, "evaluate.zzz", "known: options, resamples"),
+        ({"evaluate": {"zzz": 5}}, "evaluate.zzz", "known: border, options, resamples, tail"),
     ],
 )
 def test_unknown_keys(data: dict[str, Any], key: str, hint: str) -> None:
