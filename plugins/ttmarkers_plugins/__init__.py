@@ -232,9 +232,12 @@ def ttm_tasks() -> Iterator[TaskComponent]:
         f"{HERE}.tasks.language:LanguageTask",
     )
     yield TaskComponent(
-        "prediction",
-        "Markers that the model infers, against the row's own.",
-        f"{HERE}.tasks.prediction:PredictionTask",
+        "markers",
+        "Markers that the model infers against the row's own, and whether answers show those given.",
+        f"{HERE}.tasks.markers:MarkersTask",
+    )
+    yield TaskComponent(
+        "frontier", "One marker swept: adherence, reward, and what else changes.", f"{HERE}.tasks.frontier:FrontierTask"
     )
 
 

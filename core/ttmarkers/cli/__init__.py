@@ -32,6 +32,7 @@ COMMANDS = {
     "generate": "Answer prompts, steered by markers.",
     "calibrate": "Make the probabilities of markers fit held-out rows.",
     "evaluate": "Measure a model, or stored answers, on a task.",
+    "experiment": "Train and measure a grid of systems, and report.",
     "report": "Merge evaluated runs into one HTML page.",
     "markers": "List marker types and their values.",
     "templates": "List block templates.",

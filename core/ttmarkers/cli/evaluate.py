@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +13,45 @@ from ttmarkers.cli.steering import steer, steering_options
 from ttmarkers.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ttmarkers.checkpoint import Checkpoint
     from ttmarkers.cli import Context
     from ttmarkers.cli.steering import Steering
     from ttmarkers.config import Config
-    from ttmarkers.evaluation import Result
-    from ttmarkers.protocols import Task
+    from ttmarkers.protocols import Setting, Task
     from ttmarkers.records import Generation
+    from ttmarkers.results import Result, Scored
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where answers come from: a model, or a file; and what they are compared with."""
+
+    model: str | None
+    data: str | None
+    generations: str | None
+    against: str | None
+    counts: str | None
+
+    @property
+    def files(self) -> list[str]:
+        """The files that are read."""
+        return [name for name in (self.data, self.generations, self.against) if name]
 
 
 @click.command()
 @click.argument("model", required=False)
 @click.option("--task", "task_name", required=True, help="Task (ttm tasks list).")
-@click.option("--data", help="File of the task's rows; a small embedded sample by default.")
+@click.option("--data", metavar="FILE", help="The task's rows; a small embedded sample by default.")
 @steering_options
 @click.option("--generations", metavar="FILE", help="Score these stored answers; no model is needed.")
+@click.option(
+    "--against", metavar="FILE", help="Stored answers of the system to compare with (tasks winrate, quality)."
+)
+@click.option("--counts", metavar="MODEL", help="Whose training counts tell head from tail; those of MODEL by default.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first cases.")
+@click.option("--dry-run", is_flag=True, help="Say what scoring would cost, and send nothing.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for answers, scores and run.json.")
 @set_option
 @json_option
@@ -38,60 +63,127 @@ def evaluate(
     data: str | None,
     steering: Steering,
     generations: str | None,
+    against: str | None,
+    counts: str | None,
     limit: int | None,
+    dry_run: bool,
     output: Path | None,
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Measure MODEL, or stored answers, on a task."""
-    from ttmarkers.datasets import rows
-    from ttmarkers.evaluation import load_task, match_generations, score, summarise, write_generations
-    from ttmarkers.manifest import manifest, refuse_existing, write_json
+    from ttmarkers.evaluation import load_task, score
+    from ttmarkers.manifest import refuse_existing
+    from ttmarkers.results import summarise
 
+    sources = Sources(model, data, generations, against, counts)
     if (model is None) == (generations is None):
         raise ConfigError("give either MODEL or --generations FILE")
     if output:
         refuse_existing(output)
     config = context.config(overrides)
     task = load_task(task_name, context.plugins.tasks(), config)
-    cases = task.cases(None if data is None else [row for _, row in rows([data])])[:limit]
-    if not cases:
-        raise ConfigError(f"--data {data}: there are no cases")
-    if model is None:
-        name, answers = "stored", match_generations(cases, rows([str(generations)]))
-    else:
-        name, answers = _ask(context, config, task, cases, model, steering)
-    scored = score(task, cases, answers)
-    result = summarise(task_name, task, name, scored, config)
+    cases = _cases(task, data)
+    policy, cases, answers, setting = _answers(context, config, task, cases, sources, steering, limit)
+    if dry_run:
+        _say_cost(task, cases, answers, as_json=as_json)
+        return
+    scored = score(task, cases, answers, setting)
+    resamples = config.evaluate.resamples
+    result = summarise(task_name, policy, task.metrics, [scored], resamples=resamples, seed=config.seed)
     if output:
-        write_generations(output / "generations.jsonl", scored)
-        write_json(output / "result.json", {"model": model, **result.to_json()})
-        inputs = [name for name in (data, generations) if name]
-        write_json(
-            output / "run.json",
-            manifest("evaluate", config, context.plugins, inputs, model=model, policy=name),
-        )
-        note(f"answers, result.json and run.json are in {output}")
+        _write(context, config, output, sources, scored, result)
     if as_json:
         print_json(result.to_json())
     else:
         _print(result)
 
 
-def _ask(
+def _cases(task: Task, data: str | None) -> list[Any]:
+    from ttmarkers.datasets import rows
+
+    cases = task.cases(None if data is None else [row for _, row in rows([data])])
+    if not cases:
+        raise ConfigError(f"--data {data}: there are no cases")
+    return cases
+
+
+def _answers(
     context: Context,
     config: Config,
     task: Task,
     cases: list[Any],
-    model: str,
+    sources: Sources,
     steering: Steering,
-) -> tuple[str, list[Generation]]:
-    from ttmarkers.evaluation import answer
+    limit: int | None,
+) -> tuple[str, list[Any], list[list[Generation]], Setting]:
+    """Return the policy, the cases, the answers to each, and what surrounds the task, which is told of it."""
+    from ttmarkers.datasets import rows
+    from ttmarkers.evaluation import answer, chosen, prepare, samples
+    from ttmarkers.protocols import Setting
+    from ttmarkers.stored import match_generations
 
-    steered = steer(context, config, model, steering)
+    def setting(cases: list[Any], checkpoint: Checkpoint | None) -> Setting:
+        found = Setting(config, context.plugins, _counted(sources) or checkpoint, _against(cases, sources), note)
+        prepare(task, found)
+        return found
+
+    if sources.model is None:
+        cases = chosen(task, cases, "stored")[:limit]
+        around = setting(cases, None)
+        return "stored", cases, match_generations(cases, rows([str(sources.generations)]), samples(task)), around
+    steered = steer(context, config, sources.model, steering)
     registry, name = context.plugins.policies(), steered.policy
-    with progress(name, len(cases)) as advance:
-        return name, answer(task, cases, name, steered.engine, registry, advance, steered)
+    cases = chosen(task, cases, registry.get(name).asks)[:limit]
+    around = setting(cases, steered.engine.checkpoint)
+    with progress(name, len(cases) * samples(task)) as advance:
+        return name, cases, answer(task, cases, name, steered.engine, registry, advance, steered), around
+
+
+def _counted(sources: Sources) -> Checkpoint | None:
+    from ttmarkers.checkpoint import load_checkpoint
+
+    return load_checkpoint(sources.counts) if sources.counts else None
+
+
+def _against(cases: Sequence[Any], sources: Sources) -> dict[str, str]:
+    """Return the other system's answer to each case."""
+    from ttmarkers.datasets import rows
+    from ttmarkers.stored import match_generations
+
+    if sources.against is None:
+        return {}
+    found = match_generations(cases, rows([sources.against]))
+    return {str(case.id): answers[0].text for case, answers in zip(cases, found, strict=True)}
+
+
+def _say_cost(task: Task, cases: Sequence[Any], answers: Sequence[Sequence[Generation]], *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from ttmarkers.protocols import PaidTask
+    from ttmarkers.records import Spending
+
+    spending = task.estimate(cases, answers) if isinstance(task, PaidTask) else Spending()
+    if as_json:
+        print_json(asdict(spending))
+        return
+    click.echo(
+        f"{spending.requests} requests ({spending.known} answers are known), about {spending.tokens_in} tokens in and "
+        f"{spending.tokens_out} out, cost {spending.cost:.2f}; nothing was sent"
+    )
+
+
+def _write(
+    context: Context, config: Config, output: Path, sources: Sources, scored: list[Scored], result: Result
+) -> None:
+    from ttmarkers.manifest import manifest, write_json
+    from ttmarkers.stored import write_generations
+
+    write_generations(output / "generations.jsonl", scored)
+    write_json(output / "result.json", {"model": sources.model, **result.to_json()})
+    facts = {"model": sources.model, "policy": result.policy, "task": result.task}
+    write_json(output / "run.json", manifest("evaluate", config, context.plugins, sources.files, **facts))
+    note(f"answers, result.json and run.json are in {output}")
 
 
 def _print(result: Result) -> None:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ttmarkers.cli import Context
-    from ttmarkers.cli.steering import Steered, Steering
+    from ttmarkers.cli.steering import Steering
     from ttmarkers.records import Generation, Request
+    from ttmarkers.steering import Steered
 
 SHOWN = 5  # values of a marker that --explain shows
 
@@ -116,7 +117,7 @@ def _stream(steered: Steered, answers: Iterator[Generation], *, explain: bool) -
 
 
 def _print(answers: Iterator[Generation], *, as_json: bool, many: bool, explain: bool) -> None:
-    from ttmarkers.evaluation import generation_row
+    from ttmarkers.stored import generation_row
 
     for generation in answers:
         if as_json:
@@ -141,8 +142,8 @@ def _report(generation: Generation, *, explain: bool) -> None:
 def _write(output: Path, answers: Iterator[Generation], total: int) -> None:
     import orjson
 
-    from ttmarkers.evaluation import generation_row
     from ttmarkers.manifest import atomic
+    from ttmarkers.stored import generation_row
 
     faults = cut = 0
     with atomic(output) as stream, progress("generating", total) as advance:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ttmarkers.cli.output import json_option, note, print_json, print_table
+from ttmarkers.cli.output import json_option, note, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from ttmarkers.cli import Context
+    from ttmarkers.experiment_report import Reported
+    from ttmarkers.results import Result
+
+MARKERS = ("lang", "task", "domain", "format")
 
 
 @click.command()
@@ -20,21 +24,56 @@ if TYPE_CHECKING:
 @click.pass_obj
 def quickstart(context: Context, out: Path, seed: int, as_json: bool) -> None:
     """Run the whole loop on a small synthetic corpus: a few minutes on two cores, nothing is downloaded."""
+    import importlib.resources
+
+    from ttmarkers.experiment import read_experiment
     from ttmarkers.manifest import refuse_existing
 
     refuse_existing(out, "--out")
     note("importing torch and TRL ...")
-    from ttmarkers.quickstart.page import make_page, tables
-    from ttmarkers.quickstart.run import quickstart as run
-    from ttmarkers.report import write_page
+    from ttmarkers.experiment_report import run_experiments
 
-    outcome = run(out, seed, context.plugins, note)
-    report = out / "report.html"
-    write_page(make_page(outcome), report)
+    source = importlib.resources.files("ttmarkers_templates").joinpath("experiments/quickstart.yaml")
+    with importlib.resources.as_file(source) as path:
+        experiment = read_experiment(path, [f"seed={seed}"])
+    found = run_experiments([experiment], out, context.plugins, note, progress)
     if as_json:
-        print_json({"report": str(report), **outcome.to_json()})
+        print_json(summary(found))
         return
-    for title, table in tables(outcome).items():
+    for title, table in found.tables():
         click.echo(f"\n{title}")
         print_table(table.head, table.rows)
-    click.echo(f"\n{sum(outcome.seconds.values()):.0f} s; the report is {report}")
+    click.echo(f"\n{found.seconds:.0f} s; the report is {found.report}")
+
+
+def summary(found: Reported) -> dict[str, Any]:
+    """Return what ``ttm quickstart --json`` prints."""
+    results = {each.measured.name: each.results for each in found.found["quickstart"]}
+
+    def figures(measure: str, metric: str, part: str = "") -> dict[str, Any]:
+        return {
+            system: metrics[metric].to_json()
+            for system, result in results[measure].items()
+            if metric in (metrics := _metrics(result, part))
+        }
+
+    accuracy = results["markers"]["inferred"].metrics
+    return {
+        "seconds": round(found.seconds, 1),
+        "report": str(found.report),
+        "violations": figures("length", "violations"),
+        "language": figures("language", "lpr"),
+        "prediction": {name: accuracy[f"accuracy.{name}"].to_json() for name in MARKERS},
+        **{
+            part: {"violations": figures("length", "violations", part), "language": figures("language", "lpr", part)}
+            for part in ("head", "tail")
+        },
+        "steps": {name: round(value, 1) for name, value in found.steps.items()},
+    }
+
+
+def _metrics(result: Result, part: str) -> Any:
+    found = result.slice("frequency", part) if part else None
+    if part:
+        return found.metrics if found else {}
+    return result.metrics

@@ -10,13 +10,11 @@ import click
 from ttmarkers.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
-    from ttmarkers.asking import Asking
     from ttmarkers.cli import Context
     from ttmarkers.config import Config
-    from ttmarkers.generation import Engine
-    from ttmarkers.records import Value
+    from ttmarkers.steering import Steered
 
 _ASK = "Ask for a marker (may be repeated)."
 _AWAY = "Lead away from a marker (policy guided)."
@@ -57,74 +55,24 @@ class Steering:
     hard_length: bool
 
 
-@dataclass(frozen=True)
-class Steered:
-    """An engine, and how it is to be asked.
-
-    Attributes:
-        engine: the model.
-        policy: name of the policy.
-        markers: those to ask for.
-        negative: those to lead away from.
-        options: arguments of policies, by name.
-        asking: checks further markers.
-    """
-
-    engine: Engine
-    policy: str
-    markers: Mapping[str, Value]
-    negative: Mapping[str, Value]
-    options: Mapping[str, Mapping[str, Any]]
-    asking: Asking
-
-
 def steer(context: Context, config: Config, model: str, steering: Steering, *, explain: bool = False) -> Steered:
-    """Load a model, and check all that is asked of it.
+    """Load a model, and check all that the options ask of it.
 
     Raises:
         ConfigError: for a policy, marker, value or strength that does not fit.
     """
-    from ttmarkers.asking import Asking
-    from ttmarkers.budget import Budgets
-    from ttmarkers.decoding import choose_policy, load_engine
+    from ttmarkers.steering import Wish
+    from ttmarkers.steering import steer as steered
 
-    decode = config.decode
-    given, away = parse_markers(steering.markers, "-m"), parse_markers(steering.negative, "--not")
-    wanted = steering.policy or decode.policy or ("posterior" if explain else None)
-    if wanted:
-        context.plugins.policies().get(wanted, where="decode.policy")
-    engine = load_engine(model, decode, policy=wanted, seed=config.seed)
-    asking = Asking(engine.checkpoint, context.plugins.extractors())
-    markers = asking.check({**decode.markers, **given}, where="-m")
-    negative = asking.check({**decode.negative, **away}, where="--not")
-    for name in markers:
-        if negative.get(name) == markers[name]:
-            raise ConfigError(f"-m and --not both name {name} = {markers[name]}: leave one out")
-    if negative and not wanted:
-        wanted = "guided"
-    hard = decode.hard_length or steering.hard_length
-    if hard or decode.max_words:
-        taxonomy = engine.checkpoint.taxonomy if engine.checkpoint else None
-        engine.budgets = Budgets(taxonomy, context.plugins.extractors(), hard=hard, max_words=decode.max_words)
-    options = {name: dict(values) for name, values in decode.options.items()}
-    if steering.strengths:
-        wanted = wanted or "guided"
-        if wanted != "guided":
-            raise ConfigError(f"--strength is for policy guided, not {wanted}: leave one of them out")
-        options["guided"] = _strong(options.get("guided", {}), steering.strengths, {**negative, **markers})
-    if explain and wanted != "posterior":
-        raise ConfigError(f"--explain is for policy posterior, not {wanted}: leave one of them out")
-    return Steered(engine, choose_policy(wanted, engine, markers), markers, negative, options, asking)
-
-
-def _strong(options: Mapping[str, Any], words: Iterable[str], asked: Mapping[str, Value]) -> dict[str, Any]:
-    """Return the options of policy guided with the strengths of the command line over those of the config."""
-    given = parse_strengths(words)
-    for name in given:
-        if name and name not in asked:
-            raise ConfigError(f"--strength {name}: the marker is not asked for: give it with -m or --not")
-    below = options.get("strength", {})
-    return {**options, "strength": {**(below if isinstance(below, dict) else {"": below}), **given}}
+    wish = Wish(
+        parse_markers(steering.markers, "-m"),
+        parse_markers(steering.negative, "--not"),
+        steering.policy,
+        parse_strengths(steering.strengths),
+        steering.hard_length,
+        explain,
+    )
+    return steered(context.plugins, config, model, wish)
 
 
 def parse_markers(words: Iterable[str], option: str) -> dict[str, str]:

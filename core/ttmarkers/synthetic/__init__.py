@@ -1,1 +1,3 @@
-"""The quickstart: a small synthetic corpus, two small models and their comparison, on a laptop in minutes."""
+"""Synthetic data sets, for the quickstart and for the small twins of the paper's experiments."""
+
+from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The synthetic corpus of ``ttm quickstart``: prompts and answers in seven languages, made from word lists.
+"""A synthetic corpus: prompts and answers in seven languages, made from word lists.
 
 It is skewed on purpose, so that some languages, tasks, domains and formats hold under 5 % of the rows. Everything
 a marker says of a row can be checked on its answer by a program. Prompts tell the language, the task, the domain
@@ -14,10 +14,10 @@ from __future__ import annotations
 import json
 import random
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from ttmarkers.quickstart.words import Words, vocabulary
+from ttmarkers.synthetic.words import Words, vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,6 +164,12 @@ def _facets(plan: Plan) -> Row:
     }
 
 
+def _markers(plan: Plan) -> Row:
+    """Return the markers that are true of a row to evaluate on."""
+    known = {"lang": plan.language, "task": plan.task, "domain": plan.domain, "format": plan.format}
+    return {"markers": {name: value for name, value in known.items() if value}}
+
+
 def training_rows(n: int, seed: int) -> list[Row]:
     """Make ``n`` rows to train on."""
     rng = random.Random(f"train/{seed}")
@@ -200,6 +206,7 @@ def length_rows(n: int, seed: int) -> list[Row]:
                 "max_len": limit,
                 "output": output,
                 **_facets(plan),
+                **_markers(plan),
             }
         )
     return rows
@@ -226,6 +233,38 @@ def language_rows(n: int, seed: int) -> list[Row]:
                 "target_lang": vocabulary()[plan.language].iso,
                 "setting": "crosslingual" if crosses else "monolingual",
                 **_facets(plan),
+                **_markers(plan),
             }
         )
     return rows
+
+
+def quality_rows(n: int, seed: int) -> list[Row]:
+    """Make ``n`` different prompts with an answer of middling quality to compare with, in all languages."""
+    rng = random.Random(f"quality/{seed}")
+    rows: list[Row] = []
+    seen: set[str] = set()
+    while len(rows) < n:
+        plan = replace(_plan(rng, training=False), quality=0.5)
+        prompt, output = _prompt(plan, rng), _answer(plan, rng)
+        if prompt in seen:
+            continue
+        seen.add(prompt)
+        name = f"quality-{seed}-{len(rows)}"
+        rows.append({"id": name, "prompt": prompt, "output": output, **_facets(plan), **_markers(plan)})
+    return rows
+
+
+def reward(text: str) -> float:
+    """Return how much an answer says: the share of its sentences that hold a fact, the same one counted once.
+
+    It stands in for a reward model on this corpus. The language of the answer is the one in which it says most.
+    """
+    return max(_telling(text, words) for words in vocabulary().values())
+
+
+def _telling(text: str, words: Words) -> float:
+    facts = {fact.casefold() for facts in words.facts.values() for fact in facts}
+    sentences = [part.casefold() for part in text.replace("\n", words.stop).split(words.stop) if len(part.strip()) > 3]
+    found = {fact for sentence in sentences for fact in facts if fact in sentence}
+    return min(1.0, len(found) / len(sentences)) if sentences else 0.0

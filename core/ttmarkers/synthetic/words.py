@@ -1,4 +1,4 @@
-"""The vocabulary of the quickstart corpus, read from ``words.yaml`` once."""
+"""The vocabulary of the synthetic corpus, read from ``words.yaml`` once."""
 
 from __future__ import annotations
 

@@ -1,0 +1,249 @@
+"""The report of an experiment: figures, comparisons, the paper's tables beside them, and where each figure is from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from ttmarkers.checkpoint import find, load_checkpoint
+from ttmarkers.figures import Group, bar_plot, interval_plot, loss_plot
+from ttmarkers.paper import paper_table
+from ttmarkers.report import Page, Section, Table
+from ttmarkers.results import Compared, Result, correct, differences, summarise
+from ttmarkers.tail import BORDER, make_tail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ttmarkers.experiment import ExperimentConfig
+    from ttmarkers.experiment_run import Asked, Measured
+    from ttmarkers.records import Metric
+    from ttmarkers.statistics import Estimate
+
+METHOD = (
+    "Each figure is followed by its 95 % interval: a bootstrap over prompts, and over seeds where there are several; "
+    "exact where a share has few hits or misses. Differences are of the same prompts; p is that of a permutation test, "
+    "corrected for all comparisons of a section (Holm). What is detectable is the smallest difference that so many "
+    "prompts would show four times out of five."
+)
+
+
+class Findings:
+    """A measure's figures and comparisons, worked out once.
+
+    Attributes:
+        measured: what was asked and scored.
+        results: label -> figures.
+        compared: every system with the first one.
+    """
+
+    def __init__(self, measured: Measured) -> None:
+        self.measured = measured
+        spec, resamples, seed = measured.spec, measured.resamples, measured.seed
+        self.metrics = _chosen(measured)
+        self.results: dict[str, Result] = {
+            each.label: summarise(spec.task, each.policy, self.metrics, each.runs, resamples=resamples, seed=seed)
+            for each in measured.asked
+        }
+        first = measured.asked[0] if measured.asked else None
+        found: list[Compared] = []
+        for each in measured.asked[1:]:
+            base = _partner(measured.asked, each) or first
+            if base is not None and base is not each:
+                pair = ((base.label, base.runs), (each.label, each.runs))
+                found += differences(*pair, self.metrics, spec.slices, resamples=resamples, seed=seed)
+        self.compared = correct(found)
+
+    @property
+    def title(self) -> str:
+        """What the section is called."""
+        return self.measured.spec.title or self.measured.name
+
+    def to_json(self, folder: Path) -> dict[str, Any]:
+        """Return all figures, and the files that each comes from."""
+        spec = self.measured.spec
+        return {
+            "task": spec.task,
+            "paper": spec.paper,
+            "systems": {
+                each.label: {
+                    **self.results[each.label].to_json(),
+                    "files": [_within(path / "generations.jsonl", folder) for path in each.folders],
+                    "models": [_within(model, folder) for model in each.models],
+                    "seeds": list(each.seeds),
+                }
+                for each in self.measured.asked
+            },
+            "compared": [each.to_json() for each in self.compared],
+        }
+
+
+def _chosen(measured: Measured) -> dict[str, Metric]:
+    names = measured.spec.metrics or list(measured.metrics)
+    return {name: measured.metrics[name] for name in names if name in measured.metrics}
+
+
+def _partner(asked: Sequence[Asked], each: Asked) -> Asked | None:
+    """Return the first system at the same point of the grid."""
+    same = (other for other in asked if (other.system, other.variant) == (asked[0].system, each.variant))
+    return None if each.system == asked[0].system else next(same, None)
+
+
+def _within(path: Path | str, folder: Path) -> str:
+    text, start = str(path), f"{folder}/"
+    return text.removeprefix(start)
+
+
+def experiment_page(spec: ExperimentConfig, found: Sequence[Findings], folder: Path, facts: Mapping[str, str]) -> Page:
+    """Return the whole report.
+
+    Args:
+        spec: of the experiment.
+        found: one for each measure.
+        folder: the experiment's, from which files are named.
+        facts: what stands at its foot.
+    """
+    lead = " ".join(spec.text) or "Systems side by side on the same prompts."
+    sections = [section(each, folder) for each in found]
+    return Page(
+        spec.title, lead, [*sections, *trained(found, folder), Section("How to read the figures", [METHOD])], facts
+    )
+
+
+def trained(found: Sequence[Findings], folder: Path) -> Iterator[Section]:
+    """Yield a section on what the models were trained on, and how their losses fell."""
+    models = dict.fromkeys(model for each in found for asked in each.measured.asked for model in asked.models)
+    logs, counted = {}, None
+    for model in models:
+        path = Path(model)
+        if (path / "log.json").is_file():
+            logs[_within(path, folder).removeprefix("models/")] = orjson.loads((path / "log.json").read_bytes())
+        if counted is None and find(model):
+            counted = load_checkpoint(model)
+    if counted is None:
+        return
+    tail = make_tail(counted, None)
+    rows = [
+        [name, value, str(n), f"{n / counted.rows:.1%}", "tail" if tail.rare(name, value) else "head"]
+        for name in tail.names
+        for value, n in sorted(counted.counts.get(name, {}).items(), key=lambda item: -item[1])
+    ]
+    text = f"{counted.rows} rows. A value is in the tail if it holds under {BORDER:.0%} of them; its bar is hatched."
+    bars = [(f"{name}: {value}", 100 * int(n) / counted.rows, part == "tail") for name, value, n, _, part in rows]
+    plots = [bar_plot(bars, "share of the training rows, per cent"), *([loss_plot(logs)] if logs else [])]
+    yield Section(
+        "What the models were trained on", [text], [Table(["marker", "value", "rows", "share", ""], rows)], plots
+    )
+
+
+def section(found: Findings, folder: Path) -> Section:
+    """Return the section of one measure."""
+    spec = found.measured.spec
+    text, tables = list(spec.text), [figures_table(found)]
+    if slices := _slices(found):
+        tables.append(slices)
+    if found.compared:
+        tables.append(_comparisons(found))
+    if spec.paper:
+        paper = paper_table(spec.paper)
+        tables.append(Table(["the paper", *paper.head], [["", *row] for row in paper.rows]))
+        text.append(f"The paper: {paper.title}. {paper.says}")
+    tables.append(_files(found, folder))
+    return Section(found.title, text, tables, list(_plots(found)), list(_passages(found)))
+
+
+def figures_table(found: Findings) -> Table:
+    """Return the main table of a measure: each system with all its metrics."""
+    shown = [name for name in found.metrics if any(name in result.metrics for result in found.results.values())]
+    rows = [
+        [label, str(result.n), str(result.runs), *(_cell(result.metrics, name, found.metrics[name]) for name in shown)]
+        for label, result in found.results.items()
+    ]
+    return Table(["system", "prompts", "seeds", *shown], rows)
+
+
+def _cell(metrics: Mapping[str, Estimate], name: str, meaning: Metric) -> str:
+    if name not in metrics:
+        return "-"
+    return metrics[name].text(share=meaning.share)
+
+
+def _shown(found: Findings, by: str) -> bool:
+    wanted = found.measured.spec.slices
+    return wanted is None or by in wanted
+
+
+def _slices(found: Findings) -> Table | None:
+    shown = [name for name in found.metrics if any(name in result.metrics for result in found.results.values())]
+    rows = [
+        [f"{part.by}: {part.value}", label, str(part.n), *(_cell(part.metrics, n, found.metrics[n]) for n in shown)]
+        for label, result in found.results.items()
+        for part in result.slices
+        if _shown(found, part.by)
+    ]
+    order = list(found.results)
+    rows.sort(key=lambda row: (row[0], order.index(row[1])))
+    return Table(["slice", "system", "prompts", *shown], rows) if rows else None
+
+
+def _comparisons(found: Findings) -> Table:
+    rows = []
+    for each in found.compared:
+        where = f"{each.by}: {each.value}" if each.by else "all"
+        scale, digits = (100.0, 1) if each.share else (1.0, 2)
+        rows.append(
+            [
+                f"{each.system} against {each.against}",
+                each.metric,
+                where,
+                str(each.difference.n),
+                each.difference.text(share=each.share),
+                _p(each.corrected),
+                f"{scale * each.difference.detectable:.{digits}f}",
+            ]
+        )
+    return Table(["difference", "metric", "cases", "n", "of the same prompts", "p corrected", "detectable"], rows)
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _files(found: Findings, folder: Path) -> Table:
+    rows = [
+        [each.label, str(seed), _within(path / "generations.jsonl", folder), _within(model, folder)]
+        for each in found.measured.asked
+        for seed, path, model in zip(each.seeds, each.folders, each.models, strict=True)
+    ]
+    return Table(["figures of", "seed", "answers and scores", "model"], rows)
+
+
+def _plots(found: Findings) -> Iterator[str]:
+    for name, meaning in found.metrics.items():
+        values = {label: result.metrics[name] for label, result in found.results.items() if name in result.metrics}
+        if not values or meaning.better == "neither":
+            continue
+        groups = [Group("all", values)]
+        keys = dict.fromkeys(
+            (part.by, part.value)
+            for result in found.results.values()
+            for part in result.slices
+            if _shown(found, part.by) and name in part.metrics
+        )
+        for by, value in keys:
+            parts = {label: result.slice(by, value) for label, result in found.results.items()}
+            inside = {label: part.metrics[name] for label, part in parts.items() if part and name in part.metrics}
+            groups.append(Group(f"{by}: {value}", inside))
+        yield interval_plot(groups, name, share=meaning.share)
+
+
+def _passages(found: Findings) -> Iterator[tuple[str, str]]:
+    """Yield an answer of each system to the first case, as it was written."""
+    for each in found.measured.asked:
+        path = each.folders[0] / "generations.jsonl"
+        with path.open("rb") as stream:
+            row = orjson.loads(stream.readline())
+        asked = row["prompt"] if isinstance(row["prompt"], str) else row["prompt"][-1]["content"]
+        yield f"{each.label}: {' / '.join(line for line in asked.splitlines() if line)[:300]}", str(row["raw"])[:1500]

@@ -1,0 +1,112 @@
+"""Experiments run one after the other in one folder, and reported together: HTML, Markdown and JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ttmarkers.errors import OutputExistsError
+from ttmarkers.experiment import dump
+from ttmarkers.experiment_page import Findings, experiment_page, figures_table
+from ttmarkers.experiment_run import Lab
+from ttmarkers.manifest import atomic, manifest, write_json
+from ttmarkers.report import Page, page_markdown, write_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from ttmarkers.experiment import Experiment
+    from ttmarkers.plugins import Plugins
+    from ttmarkers.report import Table
+
+SUMMARY = "report.json"
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What came of experiments.
+
+    Attributes:
+        folder: where all is.
+        steps: seconds spent in this call, by step.
+        found: experiment -> its measures.
+    """
+
+    folder: Path
+    steps: Mapping[str, float]
+    found: dict[str, list[Findings]]
+
+    @property
+    def seconds(self) -> float:
+        """All that was spent in this call."""
+        return sum(self.steps.values())
+
+    @property
+    def report(self) -> Path:
+        """The HTML page."""
+        return self.folder / "report.html"
+
+    def tables(self) -> Iterator[tuple[str, Table]]:
+        """Yield the titles and main tables of all measures."""
+        for measures in self.found.values():
+            yield from ((each.title, figures_table(each)) for each in measures)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``ttm experiment --json`` prints."""
+        return {
+            "seconds": round(self.seconds, 1),
+            "report": str(self.report),
+            "experiments": {
+                name: {each.measured.name: each.to_json(self.folder) for each in measures}
+                for name, measures in self.found.items()
+            },
+        }
+
+
+def run_experiments(
+    experiments: Sequence[Experiment],
+    folder: Path,
+    plugins: Plugins,
+    say: Callable[[str], None],
+    progress: Callable[[str, int], Any],
+) -> Reported:
+    """Do what is not done yet of some experiments, and write the report.
+
+    Args:
+        experiments: to run; they share the folder's data and models.
+        folder: of everything that is written: an experiment's, an empty or a new one.
+        plugins: the loaded plugins.
+        say: takes lines for people.
+        progress: see `ttmarkers.experiment_run.Lab`.
+
+    Raises:
+        OutputExistsError: if the folder holds something else.
+    """
+    if folder.exists() and any(folder.iterdir()) and not any((folder / "configs").glob("*.yaml")):
+        raise OutputExistsError(f"{folder} exists already and is no experiment's: name another folder with -o")
+    for experiment in experiments:
+        with atomic(folder / "configs" / f"{experiment.name}.yaml") as stream:
+            stream.write(dump(experiment.spec))
+    lab = Lab(folder, plugins, say, progress)
+    found = {each.name: [Findings(measured) for measured in lab.run(each)] for each in experiments}
+    reported = Reported(folder, lab.seconds, found)
+    page = _page(experiments, reported, lab)
+    write_page(page, reported.report)
+    with atomic(folder / "report.md") as text:
+        text.write(page_markdown(page).encode())
+    summary = {name: value for name, value in reported.to_json().items() if name != "report"}
+    write_json(folder / SUMMARY, summary)
+    names = [str(folder / "configs" / f"{each.name}.yaml") for each in experiments]
+    write_json(folder / "run.json", manifest("experiment", experiments[0].config(), plugins, names, steps=lab.seconds))
+    return reported
+
+
+def _page(experiments: Sequence[Experiment], reported: Reported, lab: Lab) -> Page:
+    """Return one page of all experiments."""
+    facts = {"steps of this run": ", ".join(f"{step} {seconds:.0f} s" for step, seconds in lab.seconds.items()) or "-"}
+    pages = [experiment_page(each.spec, reported.found[each.name], reported.folder, facts) for each in experiments]
+    if len(pages) == 1:
+        return pages[0]
+    sections = [section for page in pages for section in page.sections[:-1]]
+    return Page("Experiments", " ".join(page.lead for page in pages), [*sections, pages[0].sections[-1]], facts)
