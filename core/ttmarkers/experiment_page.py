@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -201,13 +202,15 @@ def _comparisons(found: Findings) -> Table:
                 str(each.difference.n),
                 each.difference.text(share=each.share),
                 _p(each.corrected),
-                f"{scale * each.difference.detectable:.{digits}f}",
+                "-" if math.isnan(each.difference.detectable) else f"{scale * each.difference.detectable:.{digits}f}",
             ]
         )
     return Table(["difference", "metric", "cases", "n", "of the same prompts", "p corrected", "detectable"], rows)
 
 
 def _p(value: float) -> str:
+    if math.isnan(value):
+        return "-"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 

@@ -7,22 +7,21 @@ share their models.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ttmarkers import __version__
 from ttmarkers.annotation import annotate
-from ttmarkers.checkpoint import find, load_checkpoint
+from ttmarkers.checkpoint import load_checkpoint
 from ttmarkers.datasets import expand, rows
-from ttmarkers.errors import CheckpointError, ConfigError
+from ttmarkers.errors import CheckpointError, ConfigError, did_you_mean
 from ttmarkers.evaluation import answer, chosen, load_task, prepare, score
+from ttmarkers.experiment_cache import has_key, key, model_stamp, slug, stamp
 from ttmarkers.manifest import atomic, manifest, write_json
+from ttmarkers.paper import paper_table
 from ttmarkers.plan import make_plan
 from ttmarkers.protocols import Setting
 from ttmarkers.results import Scored, summarise
@@ -35,6 +34,7 @@ from ttmarkers.worker import AnnotationJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from ttmarkers.config import Config
     from ttmarkers.experiment import Cell, Experiment, MeasureConfig
@@ -124,18 +124,27 @@ class Lab:
 
     def _check(self, experiment: Experiment) -> None:
         """Refuse what cannot be run before anything is."""
-        for spec in experiment.spec.measures.values():
-            self.plugins.tasks().get(spec.task, where="measures.task")
+        for name in experiment.spec.rows:
+            expand([self._source(experiment, name)])
+        for name, spec in experiment.spec.measures.items():
+            if spec.paper:
+                paper_table(spec.paper)
+            if spec.data:
+                expand([self._source(experiment, spec.data)])
             for system in experiment.systems(spec):
                 for cell in experiment.cells(spec, system):
-                    if cell.policy:
-                        self.plugins.policies().get(cell.policy, where=f"systems.{system}.policy")
-                    if cell.model is None:
-                        if cell.config.train.model is None:
-                            raise ConfigError(
-                                f"{experiment.name}: config.train.model is missing: name a model to train"
-                            )
-                        self.plugins.strategies().get(cell.config.train.strategy, where="train.strategy")
+                    self._check_cell(experiment, cell)
+            task = load_task(spec.task, self.plugins.tasks(), next(experiment.cells(spec, system)).config)
+            if task.metrics:  # some know theirs only when they are prepared
+                check_metrics(name, spec, task.metrics)
+
+    def _check_cell(self, experiment: Experiment, cell: Cell) -> None:
+        if cell.policy:
+            self.plugins.policies().get(cell.policy, where=f"systems.{cell.system}.policy")
+        if cell.model is None:
+            if cell.config.train.model is None:
+                raise ConfigError(f"{experiment.name}: config.train.model is missing: name a model to train")
+            self.plugins.strategies().get(cell.config.train.strategy, where="train.strategy")
 
     def _measure(self, experiment: Experiment, name: str, spec: MeasureConfig) -> Measured:
         names = experiment.systems(spec)
@@ -173,8 +182,8 @@ class Lab:
             return tuple(expand([str(experiment.folder / name) for name in spec.marked]))
         inputs = tuple(self._source(experiment, name) for name in spec.rows)
         sections = config.model_dump(mode="json", include={"data", "markers"})
-        key = _key("rows", [_stamp(name) for name in expand(inputs)], sections)
-        target = self.folder / "data" / f"marked-{key[:8]}.jsonl"
+        own = key("rows", [stamp(name) for name in expand(inputs)], sections)
+        target = self.folder / "data" / f"marked-{own[:8]}.jsonl"
         if not target.exists():
             taxonomy = make_taxonomy(self.plugins.marker_types().all())
             plan = make_plan(taxonomy, config.markers, self.plugins.extractors())
@@ -200,8 +209,8 @@ class Lab:
         """Return the folder of a trained model, trained now if it is not there."""
         inputs = self._rows(experiment, config)
         sections = config.model_dump(mode="json", include=set(TRAINING))
-        key = _key("model", [_stamp(name) for name in inputs], sections)
-        folder = self.folder / "models" / f"{config.train.strategy}-seed-{config.seed}-{key[:8]}"
+        own = key("model", [stamp(name) for name in inputs], sections)
+        folder = self.folder / "models" / f"{config.train.strategy}-seed-{config.seed}-{own[:8]}"
         if (folder / "run.json").exists():
             return folder
         resume = folder.exists() and any(folder.iterdir())
@@ -220,9 +229,9 @@ class Lab:
         against = self._against(experiment, name, spec, cell)
         sections = cell.config.model_dump(mode="json", include={"seed", "decode", "evaluate", "markers"})
         facts = {"task": spec.task, "policy": cell.policy, "limit": spec.limit}
-        stamps = [_stamp(each) for each in (data, against) if each]
-        key = _key("answers", stamps, {**sections, **facts, "model": _model_stamp(model)})
-        folder = self.folder / "answers" / name / _slug(cell.label) / f"seed-{cell.seed}"
+        stamps = [stamp(each) for each in (data, against) if each]
+        own = key("answers", stamps, {**sections, **facts, "model": model_stamp(model)})
+        folder = self.folder / "answers" / name / slug(cell.label) / f"seed-{cell.seed}"
         task = load_task(spec.task, self.plugins.tasks(), cell.config)
         asks = self.plugins.policies().get(cell.policy).asks if cell.policy else "fixed"
         cases = chosen(task, task.cases(None if data is None else [row for _, row in rows([data])]), asks)[: spec.limit]
@@ -230,7 +239,8 @@ class Lab:
             raise ConfigError(f"measures.{name}: {spec.data} holds no cases")
         setting = self._setting(cell.config, model, cases, against)
         prepare(task, setting)
-        if _has_key(folder / "run.json", key):
+        check_metrics(name, spec, task.metrics)
+        if has_key(folder / "run.json", own):
             return folder, read_scored(folder / "generations.jsonl"), task.metrics
         with self._timed(f"{name}: {cell.label}, seed {cell.seed}"):
             policy, scored = self._ask(task, cases, cell, model, setting, scores=cell.system != spec.against)
@@ -240,7 +250,7 @@ class Lab:
         result = summarise(spec.task, policy, task.metrics, [scored], resamples=evaluate.resamples, seed=cell.seed)
         write_json(folder / "result.json", {"model": model, **result.to_json()})
         inputs = [each for each in (data, against) if each]
-        found = {**facts, "model": model, "policy": policy, "system": cell.label, "key": key}
+        found = {**facts, "model": model, "policy": policy, "system": cell.label, "key": own}
         write_json(folder / "run.json", manifest("experiment", cell.config, self.plugins, inputs, **found))
         return folder, scored, task.metrics
 
@@ -252,7 +262,7 @@ class Lab:
             return self._source(experiment, spec.against)
         others = experiment.cells(spec, spec.against)
         other = next(each for each in others if (each.variant, each.seed) == (cell.variant, cell.seed))
-        return str(self.folder / "answers" / name / _slug(other.label) / f"seed-{other.seed}" / "generations.jsonl")
+        return str(self.folder / "answers" / name / slug(other.label) / f"seed-{other.seed}" / "generations.jsonl")
 
     def _setting(self, config: Config, model: str, cases: Sequence[Any], against: str | None) -> Setting:
         try:
@@ -285,31 +295,8 @@ class Lab:
         self.seconds[step] = time.perf_counter() - start
 
 
-def _key(kind: str, stamps: Sequence[str], settings: Mapping[str, Any]) -> str:
-    """Return a hash of what something depends on."""
-    text = orjson.dumps([kind, __version__, list(stamps), settings], option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(text).hexdigest()
-
-
-def _stamp(name: str) -> str:
-    """Return a hash of a file's content; of another source its name."""
-    path = Path(name)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else name
-
-
-def _model_stamp(model: str) -> str:
-    """Return what tells a model from another one: its folder's name and its ``run.json``."""
-    path = Path(model) / "run.json"
-    return f"{Path(model).name} {_stamp(str(path))}" if path.is_file() else f"{model} {find(model)}"
-
-
-def _has_key(path: Path, key: str) -> bool:
-    try:
-        return bool(orjson.loads(path.read_bytes())["key"] == key)
-    except (OSError, orjson.JSONDecodeError, KeyError):
-        return False
-
-
-def _slug(label: str) -> str:
-    """Return a folder's name for a label."""
-    return "".join(char if char.isalnum() or char in "._-" else "-" for char in label).replace("--", "-")
+def check_metrics(name: str, spec: MeasureConfig, metrics: Mapping[str, Metric]) -> None:
+    """Refuse a measure that names a metric which its task does not have."""
+    for metric in spec.metrics:
+        if metric not in metrics:
+            raise ConfigError(f"measures.{name}.metrics: {metric!r}: {did_you_mean(metric, metrics)}")

@@ -239,6 +239,24 @@ def ttm_tasks() -> Iterator[TaskComponent]:
     yield TaskComponent(
         "frontier", "One marker swept: adherence, reward, and what else changes.", f"{HERE}.tasks.frontier:FrontierTask"
     )
+    yield TaskComponent(
+        "quality", "The quality lever, by a reward model or a program.", f"{HERE}.tasks.quality:QualityTask"
+    )
+    yield TaskComponent(
+        "winrate",
+        "Pairwise judging by a language model behind an OpenAI-compatible endpoint.",
+        f"{HERE}.tasks.winrate:WinrateTask",
+    )
+    yield TaskComponent("code-repair", "Programs repaired (HumanEvalPack, QuixBugs).", f"{HERE}.tasks.code:RepairTask")
+    yield TaskComponent(
+        "code-generation", "Programs written (HumanEval, HumanEvalPack).", f"{HERE}.tasks.code:GenerationTask"
+    )
+    yield TaskComponent(
+        "code-translation",
+        "Programs translated into another programming language (HumanEvalPack).",
+        f"{HERE}.tasks.code:TranslationTask",
+    )
+    yield TaskComponent("translation", "Translation: BLEU, chrF, COMET.", f"{HERE}.tasks.translation:TranslationTask")
 
 
 @hookimpl

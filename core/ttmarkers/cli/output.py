@@ -19,7 +19,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 def print_json(data: Any, *, line: bool = False) -> None:
     """Print one JSON document, on one line if it is one of many."""
-    click.echo(json.dumps(data, ensure_ascii=False, indent=None if line else 2, default=str))
+    click.echo(json.dumps(data, ensure_ascii=False, indent=None if line else 2, default=str, allow_nan=False))
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
