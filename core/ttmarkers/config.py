@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ttmarkers.errors import ConfigError, did_you_mean
+from ttmarkers.errors import ConfigError
+from ttmarkers.settings import merge, override, read_yaml, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -205,10 +204,19 @@ class DecodeConfig(Section):
 
 
 class EvaluateConfig(Section):
-    """Evaluation: ``options`` are arguments of a task, by its name; ``resamples`` those of the bootstrap."""
+    """Evaluation.
+
+    Attributes:
+        options: arguments of a task, by its name.
+        resamples: how often the bootstrap draws.
+        tail: the markers whose values are told apart as head and tail; all categories by default.
+        border: a value is in the tail under this share of the training rows.
+    """
 
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     resamples: int = Field(2000, ge=100)
+    tail: list[str] | None = None
+    border: float = Field(0.05, ge=0, le=1)
 
 
 class Config(Section):
@@ -240,32 +248,23 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = (), profile
     name = str(path) if path else "the options"
     if path:
         try:
-            data = _yaml(path.read_text(encoding="utf-8")) or {}
+            data = read_yaml(path.read_text(encoding="utf-8"), f"config {path}") or {}
         except OSError as error:
             raise ConfigError(f"config {path} cannot be read: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"config {path} is no YAML: {' '.join(str(error).split())}") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"config {path} is no YAML: {error}") from error
         if not isinstance(data, dict):
             raise ConfigError(f"config {path}: it must hold keys with values, such as 'seed: 1'")
     data = {key: value for key, value in data.items() if value is not None}  # a section that holds only comments
-    for override in overrides:
-        _override(data, override)
+    for setting in overrides:
+        _set(data, setting)
     section = data.get("data")
     profile = section.get("profile") if isinstance(section, dict) else None
     if profile is not None and profiles is not None:
-        below = _yaml(profiles(str(profile))) or {}
+        below = read_yaml(profiles(str(profile)), f"profile {profile}") or {}
         make_config(below, f"profile {profile}")
-        data = _merge(below, data)
+        data = merge(below, data)
     return make_config(data, name)
-
-
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one mapping over another, section by section; what one marker declares is replaced as a whole."""
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both and not {"column", "constant"} & value.keys() else value
-    return merged
 
 
 def make_config(data: Mapping[str, Any], name: str = "config") -> Config:
@@ -273,56 +272,11 @@ def make_config(data: Mapping[str, Any], name: str = "config") -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(_sentence(error, name)) from error
+        raise ConfigError(sentence(error, name, Config)) from error
 
 
-def _override(data: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
+def _set(data: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
     if not equals or not key:
-        raise ConfigError(f"--set {override!r}: write key=value, such as dropout.sample=0.7")
-    try:
-        value = _yaml(text) if text else ""
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override!r}: the value is no YAML: {' '.join(str(error).split())}") from error
-    place = data
-    *parents, last = key.split(".")
-    for parent in parents:
-        place = place.setdefault(parent, {})
-        if not isinstance(place, dict):
-            raise ConfigError(f"--set {override!r}: {parent} holds a value, not a section")
-    place[last] = value
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML that reads 1e-3 as a number, as YAML 1.2 does; PyYAML reads YAML 1.1, which wants 1.0e-3."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+\Z"), list("-+0123456789")
-)
-
-
-def _yaml(text: str) -> Any:
-    return yaml.load(text, Loader=_Loader)  # a SafeLoader
-
-
-def _sentence(error: ValidationError, name: str) -> str:
-    first = error.errors()[0]
-    path = [str(part) for part in first["loc"] if not str(part).startswith(("constrained-", "list["))]  # of a union
-    if first["type"] == "extra_forbidden":
-        known = _section(path[:-1]).model_fields
-        return f"{name}: the key {'.'.join(path)!r} does not exist: {did_you_mean(path[-1], known)}"
-    return f"{name}: {'.'.join(path) or 'the config'}: {first['msg'].removeprefix('Value error, ')}"
-
-
-def _section(path: Sequence[str]) -> type[BaseModel]:
-    """Return the model of the section at a path, as far as the path leads into sections."""
-    model: type[BaseModel] = Config
-    for part in path:
-        field = model.model_fields.get(part)
-        kind = field.annotation if field else None
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            model = kind
-        elif part == "declared" or model is Declared:
-            model = Declared
-    return model
+        raise ConfigError(f"--set {setting!r}: write key=value, such as dropout.sample=0.7")
+    override(data, key, read_yaml(text, f"--set {setting!r}: the value") if text else "", where=f"--set {setting!r}")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from ttmarkers.checkpoint import find, load_checkpoint
-from ttmarkers.figures import Group, bar_plot, interval_plot, loss_plot
+from ttmarkers.figures import bar_plot, loss_plot
 from ttmarkers.paper import paper_table
 from ttmarkers.report import Page, Section, Table
+from ttmarkers.result_tables import METHOD, differences_table, figures_table, metric_plots, slices_table
 from ttmarkers.results import Compared, Result, correct, differences, summarise
 from ttmarkers.tail import BORDER, make_tail
 
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from ttmarkers.experiment import ExperimentConfig
     from ttmarkers.experiment_run import Asked, Measured
     from ttmarkers.records import Metric
-    from ttmarkers.statistics import Estimate
-
-METHOD = (
-    "Each figure is followed by its 95 % interval: a bootstrap over prompts, and over seeds where there are several; "
-    "exact where a share has few hits or misses. Differences are of the same prompts; p is that of a permutation test, "
-    "corrected for all comparisons of a section (Holm). What is detectable is the smallest difference that so many "
-    "prompts would show four times out of five."
-)
 
 
 class Findings:
@@ -141,77 +133,21 @@ def trained(found: Sequence[Findings], folder: Path) -> Iterator[Section]:
 
 def section(found: Findings, folder: Path) -> Section:
     """Return the section of one measure."""
-    spec = found.measured.spec
-    text, tables = list(spec.text), [figures_table(found)]
-    if slices := _slices(found):
-        tables.append(slices)
-    if found.compared:
-        tables.append(_comparisons(found))
+    spec, results = found.measured.spec, found.results
+    text = list(spec.text)
+    tables = [main_table(found), slices_table(results, found.metrics, spec.slices), differences_table(found.compared)]
     if spec.paper:
         paper = paper_table(spec.paper)
         tables.append(Table(["the paper", *paper.head], [["", *row] for row in paper.rows]))
         text.append(f"The paper: {paper.title}. {paper.says}")
     tables.append(_files(found, folder))
-    return Section(found.title, text, tables, list(_plots(found)), list(_passages(found)))
+    plots = list(metric_plots(results, found.metrics, spec.slices))
+    return Section(found.title, text, [table for table in tables if table], plots, list(_passages(found)))
 
 
-def figures_table(found: Findings) -> Table:
+def main_table(found: Findings) -> Table:
     """Return the main table of a measure: each system with all its metrics."""
-    shown = [name for name in found.metrics if any(name in result.metrics for result in found.results.values())]
-    rows = [
-        [label, str(result.n), str(result.runs), *(_cell(result.metrics, name, found.metrics[name]) for name in shown)]
-        for label, result in found.results.items()
-    ]
-    return Table(["system", "prompts", "seeds", *shown], rows)
-
-
-def _cell(metrics: Mapping[str, Estimate], name: str, meaning: Metric) -> str:
-    if name not in metrics:
-        return "-"
-    return metrics[name].text(share=meaning.share)
-
-
-def _shown(found: Findings, by: str) -> bool:
-    wanted = found.measured.spec.slices
-    return wanted is None or by in wanted
-
-
-def _slices(found: Findings) -> Table | None:
-    shown = [name for name in found.metrics if any(name in result.metrics for result in found.results.values())]
-    rows = [
-        [f"{part.by}: {part.value}", label, str(part.n), *(_cell(part.metrics, n, found.metrics[n]) for n in shown)]
-        for label, result in found.results.items()
-        for part in result.slices
-        if _shown(found, part.by)
-    ]
-    order = list(found.results)
-    rows.sort(key=lambda row: (row[0], order.index(row[1])))
-    return Table(["slice", "system", "prompts", *shown], rows) if rows else None
-
-
-def _comparisons(found: Findings) -> Table:
-    rows = []
-    for each in found.compared:
-        where = f"{each.by}: {each.value}" if each.by else "all"
-        scale, digits = (100.0, 1) if each.share else (1.0, 2)
-        rows.append(
-            [
-                f"{each.system} against {each.against}",
-                each.metric,
-                where,
-                str(each.difference.n),
-                each.difference.text(share=each.share),
-                _p(each.corrected),
-                "-" if math.isnan(each.difference.detectable) else f"{scale * each.difference.detectable:.{digits}f}",
-            ]
-        )
-    return Table(["difference", "metric", "cases", "n", "of the same prompts", "p corrected", "detectable"], rows)
-
-
-def _p(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return figures_table(found.results, found.metrics)
 
 
 def _files(found: Findings, folder: Path) -> Table:
@@ -221,25 +157,6 @@ def _files(found: Findings, folder: Path) -> Table:
         for seed, path, model in zip(each.seeds, each.folders, each.models, strict=True)
     ]
     return Table(["figures of", "seed", "answers and scores", "model"], rows)
-
-
-def _plots(found: Findings) -> Iterator[str]:
-    for name, meaning in found.metrics.items():
-        values = {label: result.metrics[name] for label, result in found.results.items() if name in result.metrics}
-        if not values or meaning.better == "neither":
-            continue
-        groups = [Group("all", values)]
-        keys = dict.fromkeys(
-            (part.by, part.value)
-            for result in found.results.values()
-            for part in result.slices
-            if _shown(found, part.by) and name in part.metrics
-        )
-        for by, value in keys:
-            parts = {label: result.slice(by, value) for label, result in found.results.items()}
-            inside = {label: part.metrics[name] for label, part in parts.items() if part and name in part.metrics}
-            groups.append(Group(f"{by}: {value}", inside))
-        yield interval_plot(groups, name, share=meaning.share)
 
 
 def _passages(found: Findings) -> Iterator[tuple[str, str]]:

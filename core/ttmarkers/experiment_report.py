@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ttmarkers.errors import OutputExistsError
 from ttmarkers.experiment import dump
-from ttmarkers.experiment_page import Findings, experiment_page, figures_table
+from ttmarkers.experiment_page import Findings, experiment_page, main_table
 from ttmarkers.experiment_run import Lab
 from ttmarkers.manifest import atomic, manifest, write_json
 from ttmarkers.report import Page, page_markdown, write_page
@@ -50,7 +50,7 @@ class Reported:
     def tables(self) -> Iterator[tuple[str, Table]]:
         """Yield the titles and main tables of all measures."""
         for measures in self.found.values():
-            yield from ((each.title, figures_table(each)) for each in measures)
+            yield from ((each.title, main_table(each)) for each in measures)
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``ttm experiment --json`` prints."""

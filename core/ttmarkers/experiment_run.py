@@ -18,7 +18,7 @@ from ttmarkers.annotation import annotate
 from ttmarkers.checkpoint import load_checkpoint
 from ttmarkers.datasets import expand, rows
 from ttmarkers.errors import CheckpointError, ConfigError, did_you_mean
-from ttmarkers.evaluation import answer, chosen, load_task, prepare, score
+from ttmarkers.evaluation import answer, chosen, load_task, prepare, samples, score
 from ttmarkers.experiment_cache import has_key, key, model_stamp, slug, stamp
 from ttmarkers.manifest import atomic, manifest, write_json
 from ttmarkers.paper import paper_table
@@ -26,7 +26,7 @@ from ttmarkers.plan import make_plan
 from ttmarkers.protocols import Setting
 from ttmarkers.results import Scored, summarise
 from ttmarkers.steering import Wish, steer
-from ttmarkers.stored import match_generations, read_scored, write_generations
+from ttmarkers.stored import ANSWERS, match_generations, read_scored, write_generations
 from ttmarkers.synthetic.sources import PREFIX, synthetic_rows
 from ttmarkers.taxonomy import make_taxonomy
 from ttmarkers.training import TrainingJob, train
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ttmarkers.experiment import Cell, Experiment, MeasureConfig
     from ttmarkers.plugins import Plugins
     from ttmarkers.protocols import Task
-    from ttmarkers.records import Metric
+    from ttmarkers.records import Generation, Metric
 
 TRAINING = ("seed", "data", "markers", "template", "dropout", "train")
 """The sections of the config that a model depends on."""
@@ -124,7 +124,7 @@ class Lab:
 
     def _check(self, experiment: Experiment) -> None:
         """Refuse what cannot be run before anything is."""
-        for name in experiment.spec.rows:
+        for name in (*experiment.spec.rows, *experiment.spec.marked):
             expand([self._source(experiment, name)])
         for name, spec in experiment.spec.measures.items():
             if spec.paper:
@@ -179,7 +179,7 @@ class Lab:
         """Return the annotated files that models are trained on."""
         spec = experiment.spec
         if spec.marked:
-            return tuple(expand([str(experiment.folder / name) for name in spec.marked]))
+            return tuple(expand([self._source(experiment, name) for name in spec.marked]))
         inputs = tuple(self._source(experiment, name) for name in spec.rows)
         sections = config.model_dump(mode="json", include={"data", "markers"})
         own = key("rows", [stamp(name) for name in expand(inputs)], sections)
@@ -237,15 +237,17 @@ class Lab:
         cases = chosen(task, task.cases(None if data is None else [row for _, row in rows([data])]), asks)[: spec.limit]
         if not cases:
             raise ConfigError(f"measures.{name}: {spec.data} holds no cases")
-        setting = self._setting(cell.config, model, cases, against)
+        setting = self._setting(task, cell.config, model, cases, against)
         prepare(task, setting)
         check_metrics(name, spec, task.metrics)
         if has_key(folder / "run.json", own):
-            return folder, read_scored(folder / "generations.jsonl"), task.metrics
-        with self._timed(f"{name}: {cell.label}, seed {cell.seed}"):
-            policy, scored = self._ask(task, cases, cell, model, setting, scores=cell.system != spec.against)
+            return folder, read_scored(folder / ANSWERS), task.metrics
         (folder / "run.json").unlink(missing_ok=True)
-        write_generations(folder / "generations.jsonl", scored)
+        with self._timed(f"{name}: {cell.label}, seed {cell.seed}"):
+            policy, answers = self._ask(task, cases, cell, model, folder, own)
+            bare = [Scored(str(case.id), found, {}, {}) for case, found in zip(cases, answers, strict=True)]
+            scored = bare if cell.system == spec.against else score(task, cases, answers, setting)
+        write_generations(folder / ANSWERS, scored)
         evaluate = cell.config.evaluate
         result = summarise(spec.task, policy, task.metrics, [scored], resamples=evaluate.resamples, seed=cell.seed)
         write_json(folder / "result.json", {"model": model, **result.to_json()})
@@ -262,30 +264,36 @@ class Lab:
             return self._source(experiment, spec.against)
         others = experiment.cells(spec, spec.against)
         other = next(each for each in others if (each.variant, each.seed) == (cell.variant, cell.seed))
-        return str(self.folder / "answers" / name / slug(other.label) / f"seed-{other.seed}" / "generations.jsonl")
+        return str(self.folder / "answers" / name / slug(other.label) / f"seed-{other.seed}" / ANSWERS)
 
-    def _setting(self, config: Config, model: str, cases: Sequence[Any], against: str | None) -> Setting:
+    def _setting(self, task: Task, config: Config, model: str, cases: Sequence[Any], against: str | None) -> Setting:
         try:
             checkpoint = load_checkpoint(model)
         except CheckpointError:
             checkpoint = None
         other = {}
         if against:
+            cases = chosen(task, cases, "none")
             matched = match_generations(cases, rows([against]))
             other = {str(case.id): found[0].text for case, found in zip(cases, matched, strict=True)}
         return Setting(config, self.plugins, checkpoint, other, self.say)
 
     def _ask(
-        self, task: Task, cases: list[Any], cell: Cell, model: str, setting: Setting, *, scores: bool
-    ) -> tuple[str, list[Scored]]:
+        self, task: Task, cases: list[Any], cell: Cell, model: str, folder: Path, own: str
+    ) -> tuple[str, list[list[Generation]]]:
+        """Return the policy and the answers; they are kept before they are scored, for a judge may fail."""
+        kept = folder / "asked.json"
+        if has_key(kept, own):
+            found = match_generations(cases, rows([str(folder / ANSWERS)]), samples(task))
+            return str(orjson.loads(kept.read_bytes())["policy"]), found
         steered = steer(self.plugins, cell.config, model, Wish(policy=cell.policy))
-        with self.progress(cell.label, len(cases)) as advance:
+        with self.progress(cell.label, len(cases) * samples(task)) as advance:
             registry = self.plugins.policies()
             answers = answer(task, cases, steered.policy, steered.engine, registry, advance, steered)
-        if scores:
-            return steered.policy, score(task, cases, answers, setting)
-        pairs = zip(cases, answers, strict=True)
-        return steered.policy, [Scored(str(case.id), found, {}, {}) for case, found in pairs]
+        bare = [Scored(str(case.id), found, {}, {}) for case, found in zip(cases, answers, strict=True)]
+        write_generations(folder / ANSWERS, bare)
+        write_json(kept, {"key": own, "policy": steered.policy})
+        return steered.policy, answers
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:

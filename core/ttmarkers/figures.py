@@ -156,7 +156,7 @@ def _losses(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Any:
     for index, (name, log) in enumerate(logs.items()):
         for key, style in PARTS.items():
             label = ", ".join(filter(None, (name, key.removesuffix("_loss"))))
-            _draw(axes, log, key, label, COLOURS[index], style)
+            _draw(axes, log, key, label, COLOURS[index % len(COLOURS)], style)
     _finish(axes)
     return figure
 

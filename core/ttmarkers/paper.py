@@ -1,15 +1,18 @@
 """What the paper measured, to be shown beside what was measured here.
 
-Source: D'souza, Kreutzer, Morisot, Üstün, Hooker 2025, arXiv 2506.14702. Its model has 7B parameters and was trained on 2.7M
-examples in 23 languages; it gives no intervals, except for translation.
+Source: D'souza, Kreutzer, Morisot, Üstün, Hooker 2025, arXiv 2506.14702. Its model has 7B parameters and was
+trained on 2.7M examples in 23 languages; it gives no intervals, except for translation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ttmarkers.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,15 @@ class PreparedTask(Protocol):
 
 
 @runtime_checkable
+class ChoosingTask(Protocol):
+    """A task that asks other cases under one policy than under another, such as each prompt once for each value."""
+
+    def choose(self, cases: Sequence[Any], policy: str) -> Sequence[Any]:
+        """Return the cases to ask under a policy, given by name: ``none``, ``inferred``, ``fixed``, or ``stored``."""
+        raise NotImplementedError
+
+
+@runtime_checkable
 class BatchTask(Protocol):
     """A task that scores all answers together (programs run side by side, a judge is asked many things at once).
 

@@ -82,11 +82,6 @@ class Scored:
     scores: Mapping[str, Score]
     slices: Mapping[str, str]
 
-    @property
-    def generation(self) -> Generation:
-        """The first answer."""
-        return self.answers[0]
-
 
 def meanings(metrics: Mapping[str, Metric], runs: Sequence[Sequence[Scored]]) -> dict[str, Metric]:
     """Return what a task measures, and the share of answers that were cut to a limit if any was."""

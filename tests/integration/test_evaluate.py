@@ -111,6 +111,23 @@ def test_stored_answers_by_prompt(tmp_path: Path) -> None:
     assert "none.jsonl, row 1: there is no answer: use a column text, output or completion" in empty.err
 
 
+def test_answers_are_kept_before_they_are_scored(sft: Path, tmp_path: Path) -> None:
+    """Where scoring fails, the answers are there, and can be scored without the model."""
+    words = ["evaluate", "--task", "quality", "--set", "evaluate.options.quality.scorer=program"]
+    words += ["--set", "evaluate.options.quality.buckets=[]", "--set", "evaluate.options.quality.command"]
+    failed = ttm(*words[:-1], words[-1] + "=python -c exit(1)", *SHORT, sft, "-o", tmp_path / "run")
+    assert failed.code == 1
+    assert "failed for request" in failed.err
+    stored = tmp_path / "run" / "generations.jsonl"
+    assert len(read_rows(stored)) == 4
+    program = tmp_path / "judge.py"
+    program.write_text(
+        "import json, sys\nprint([len(text) for text in json.load(sys.stdin)['answers']])\n", encoding="utf-8"
+    )
+    found = _ok(ttm(*words[:-1], words[-1] + f"=python {program}", *SHORT, "--generations", stored, "--json"))
+    assert set(found["metrics"]) == {"win_rate", "reward"}
+
+
 def test_for_people(runs: dict[str, Path]) -> None:
     """Without --json a table is printed, a line for all cases and one for each slice."""
     words = ["--task", "length", "--generations", runs["fixed"] / "generations.jsonl", *SHORT]
@@ -122,12 +139,40 @@ def test_for_people(runs: dict[str, Path]) -> None:
     assert all(line.startswith("limit = ") for line in lines[3:])
 
 
-def test_prediction(sft: Path, marked: Path) -> None:
-    """Annotated rows measure which markers a model infers; each marker's accuracy is given."""
-    words = ["evaluate", sft, "--task", "prediction", "--data", marked, "--json", *SHORT]
+@pytest.mark.parametrize("policy", ["inferred", "posterior", "fixed"])
+def test_markers(sft: Path, marked: Path, policy: str) -> None:
+    """Annotated rows measure which markers a model infers, how sure it is, and whether answers show those given."""
+    words = ["evaluate", sft, "--task", "markers", "--data", marked, "--policy", policy, "--json", *SHORT]
     found = _ok(ttm(*words))["metrics"]
-    assert set(found) == {"accuracy", "accuracy.lang", "accuracy.length_bucket"}
+    kinds = {name.partition(".")[0] for name in found}
+    adherence = {name for name in found if name.startswith("adherence.")}
+    assert adherence >= {"adherence.lang", "adherence.length_tokens", "adherence.length_sentences"}
+    if policy == "fixed":  # all were given, so none was inferred
+        assert kinds == {"adherence"}
+    else:
+        assert {"accuracy", "accuracy.lang", "accuracy.length_bucket", "macro.lang"} <= set(found)
+        assert ("calibration" in kinds) == (policy == "posterior")
     assert all(0 <= figures["value"] <= 1 for figures in found.values())
+
+
+def test_head_and_tail(sft: Path, baseline: Path, marked: Path, tmp_path: Path) -> None:
+    """Cases are told apart by how frequent their markers were in training; stored answers by the counts of a model."""
+    words = ["evaluate", baseline, "--task", "control", "--data", marked, "-o", tmp_path / "run", "--json", *SHORT]
+    slices = {(part["by"], part["is"]) for part in _ok(ttm(*words, "--set", "evaluate.tail=[lang]"))["slices"]}
+    assert {("lang frequency", "head"), ("frequency", "head")} <= slices
+    stored = [
+        "evaluate",
+        "--task",
+        "control",
+        "--data",
+        marked,
+        "--generations",
+        tmp_path / "run" / "generations.jsonl",
+    ]
+    assert not [part for part in _ok(ttm(*stored, "--json", *SHORT))["slices"] if "frequency" in part["by"]]
+    rare = ["--counts", sft, "--set", "evaluate.border=0.9", "--set", "evaluate.tail=[lang]"]
+    slices = {(part["by"], part["is"]) for part in _ok(ttm(*stored, *rare, "--json", *SHORT))["slices"]}
+    assert {("lang frequency", "tail"), ("frequency", "tail")} <= slices
 
 
 @pytest.mark.parametrize(
@@ -160,8 +205,23 @@ def test_report(runs: dict[str, Path], tmp_path: Path) -> None:
     for part in ("baseline", "inferred", "fixed", "violations", "Task length", "<svg", "limit: "):
         assert part in html
     assert not re.findall(r"""(?:src|href)=["'](?!#)""", html)
+    assert "fixed against baseline" in html
     figures = json.loads((runs["fixed"] / "result.json").read_bytes())["metrics"]["length"]
     assert f"{figures['value']:.2f} [{figures['low']:.2f}, {figures['high']:.2f}]" in html
+
+
+def test_report_compares(runs: dict[str, Path], tmp_path: Path) -> None:
+    """Runs are compared with the one that is named, on the same prompts, also those of a folder of runs."""
+    folder = runs["fixed"].parent
+    found = _ok(ttm("report", folder, "-o", tmp_path / "r.html", "--baseline", "inferred", "--json"))["length"]
+    assert set(found["runs"]) == {"baseline", "inferred", "fixed"}
+    assert {(each["system"], each["against"]) for each in found["compared"]} == {
+        ("baseline", "inferred"), ("fixed", "inferred")
+    }  # fmt: skip
+    assert {"value", "low", "high", "p", "p_corrected", "detectable", "n"} <= set(found["compared"][0])
+    wrong = ttm("report", folder, "-o", tmp_path / "s.html", "--baseline", "infered")
+    assert wrong.code == 2
+    assert "did you mean 'inferred'" in wrong.err
 
 
 def test_report_escapes_what_it_shows(tmp_path: Path, runs: dict[str, Path]) -> None:

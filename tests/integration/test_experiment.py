@@ -115,7 +115,7 @@ def test_report(done: tuple[Path, Path, dict[str, Any]]) -> None:
         assert part in html
     assert "What the models were trained on" in html
     text = (done[1] / "report.md").read_text(encoding="utf-8")
-    assert "| system | prompts | seeds |" in text
+    assert "| system | policy | prompts | seeds |" in text
 
 
 def test_done_once(done: tuple[Path, Path, dict[str, Any]]) -> None:
@@ -128,6 +128,28 @@ def test_done_once(done: tuple[Path, Path, dict[str, Any]]) -> None:
     assert changed.json()["experiments"]["exp"]["length"]["systems"]["fixed"]["n"] == 4
     assert changed.err.count(" seed 0 ...") == 3
     ok(ttm("experiment", path, "-o", out, "--json"))  # as it was
+
+
+def test_answers_are_kept_before_they_are_scored(models: dict[str, Any], tmp_path: Path) -> None:
+    """Where scoring fails, the answers are there, and the next run scores them without asking again."""
+    program = tmp_path / "judge.py"
+    program.write_text("raise SystemExit('no opinion')\n", encoding="utf-8")
+    options = {"scorer": "program", "command": f"python {program}", "buckets": []}
+    measures = {"m": {"task": "quality", "data": "synthetic:quality:3", "systems": ["inferred"], "options": options}}
+    path = write(tmp_path / "exp.yaml", systems=models, measures=measures)
+    failed = ttm("experiment", path, "-o", tmp_path / "out")
+    assert failed.code == 1
+    assert "no opinion" in failed.err
+    kept = tmp_path / "out/answers/m/inferred/seed-0/generations.jsonl"
+    before = read_rows(kept)
+    assert [row["scores"] for row in before] == [{}] * 3
+    program.write_text(
+        "import json, sys\nprint([len(text) for text in json.load(sys.stdin)['answers']])\n", encoding="utf-8"
+    )
+    ok(ttm("experiment", path, "-o", tmp_path / "out"))
+    after = read_rows(kept)
+    assert all({"win_rate", "reward"} == set(row["scores"]) for row in after)
+    assert [{**row, "scores": {}, "slices": {}} for row in after] == [{**row, "slices": {}} for row in before]
 
 
 TRAINED = {

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ttmarkers.errors import ConfigError, DataError
+from ttmarkers.config import make_config
+from ttmarkers.errors import ConfigError, DataError, TtmError
+from ttmarkers.plugins import create_plugins
+from ttmarkers.protocols import Setting
 from ttmarkers.records import Generation
 from ttmarkers_plugins.tasks.control import ControlTask
+from ttmarkers_plugins.tasks.frontier import FrontierTask
 from ttmarkers_plugins.tasks.language import LanguageTask
 from ttmarkers_plugins.tasks.length import LengthTask, word_counter
-from ttmarkers_plugins.tasks.prediction import PredictionTask
+from ttmarkers_plugins.tasks.markers import MarkersTask, binned, calibration_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,6 +103,16 @@ def test_length_slices_and_sample() -> None:
         assert case.instruction == start + case.original
 
 
+def test_length_with_other_markers() -> None:
+    """Under fixed further markers of the row are asked for, if the option names them."""
+    row = {**LIMIT, "markers": {"domain": "Legal", "lang": "French", "task": None}}
+    task = LengthTask(also=["domain", "task"])
+    (case,) = task.cases([row])
+    assert task.request(case, "fixed").markers == {"domain": "Legal", "length_tokens": 5}
+    assert task.request(case, "inferred").markers == {}
+    assert case.known == {"domain": "Legal", "lang": "French"}
+
+
 def test_length_in_sentences() -> None:
     """The unit sentences counts sentences and asks by its own marker; another unit is refused."""
     task = LengthTask(unit="sentences")
@@ -174,6 +189,7 @@ def test_language_requests() -> None:
     assert task.request(with_markers, "fixed").markers == {"task": "Rewrite"}
     assert task.request(with_markers, "inferred").markers == {}
     assert task.slices(without) == {"setting": "crosslingual", "target_lang": "fr"}
+    assert with_markers.known == {"lang": "French", "task": "Rewrite"}
     with pytest.raises(ConfigError, match="case '2' has no markers to fix"):
         task.request(without, "fixed")
     with pytest.raises(DataError, match="row 1: task language needs texts prompt and target_lang"):
@@ -181,19 +197,77 @@ def test_language_requests() -> None:
     assert {case.target for case in task.cases(None)} >= {"fr", "zh"}
 
 
-def test_prediction() -> None:
+ROW = {"prompt": "Why?", "completion": "So.", "markers": {"lang": "French", "task": "Rewrite", "domain": None}}
+
+
+def prepared(task: Any, **sections: Any) -> Any:
+    """Return a task that was told of its setting."""
+    task.prepare(Setting(make_config(sections), create_plugins(third_party=False)))
+    return task
+
+
+def test_markers_inferred() -> None:
     """Each marker that the row has is compared; one that the model left out is wrong, one the row lacks is no case."""
-    task = PredictionTask(markers=["lang", "task", "domain"])
-    row = {"prompt": "Why?", "completion": "So.", "markers": {"lang": "French", "task": "Rewrite", "domain": None}}
-    case, bare = task.cases([row, {**row, "markers": {}}])
-    hits = {"accuracy.lang": 1.0, "accuracy.task": 0.0, "accuracy": 0.5}
-    assert task.score(case, answer("", {"lang": "French", "task": "CodeFix", "domain": "Legal"})) == hits
-    assert task.score(case, answer("", {"lang": "French"})) == hits
-    assert task.score(bare, answer("", {"lang": "French"})) == {}
+    task = prepared(MarkersTask(markers=["lang", "task", "domain"]))
+    case, bare = task.cases([ROW, {**ROW, "markers": {}}])
     assert task.request(case, "inferred").markers == {}
-    with pytest.raises(ConfigError, match="use policy inferred"):
-        task.request(case, "fixed")
-    with pytest.raises(ConfigError, match="needs annotated rows: give --data FILE"):
-        task.cases(None)
+    hits = {"accuracy.lang": 1.0, "macro.lang": 1.0, "accuracy.task": 0.0, "macro.task": 0.0, "accuracy": 0.5}
+    for wrong in ({"task": "CodeFix", "domain": "Legal"}, {}):
+        scores = task.score(case, answer(FRENCH, {"lang": "French", **wrong}))
+        assert scores == {**hits, "adherence.lang": 1.0}
+    assert task.score(bare, answer("", {"lang": "French"})) == {}
+    assert task.slices(case) == {"lang": "French", "task": "Rewrite"}
     with pytest.raises(DataError, match="row 1: there are no markers: annotate the file first"):
         task.cases([{"prompt": "Why?", "completion": "So."}])
+    with pytest.raises(ConfigError, match="did you mean 'lang'"):
+        prepared(MarkersTask(markers=["langg"]))
+
+
+def test_markers_given() -> None:
+    """What was given is copied, so it is no accuracy; whether the answer shows it is adherence."""
+    task = prepared(MarkersTask(markers=["lang", "task", "length_sentences"], give=["lang", "length_sentences"]))
+    (case,) = task.cases([{**ROW, "markers": {"lang": "French", "task": "Rewrite", "length_sentences": 4}}])
+    assert task.request(case, "fixed").markers == {"lang": "French", "length_sentences": 4}
+    scores = task.score(case, answer(ENGLISH, {"lang": "French", "task": "Rewrite", "length_sentences": 4}))
+    assert scores == {
+        "accuracy": 1.0, "accuracy.task": 1.0, "macro.task": 1.0, "adherence.lang": 0.0, "adherence.length_sentences": 0.0
+    }  # fmt: skip
+    shown = task.score(case, answer(f"{FRENCH} {FRENCH} {FRENCH}"))  # three sentences: one off
+    assert (shown["adherence.lang"], shown["adherence.length_sentences"]) == (1.0, 1.0)
+
+
+def test_calibration_of_markers() -> None:
+    """Probabilities are compared with how often they come true, in bins."""
+    task = prepared(MarkersTask(markers=["lang"]))
+    (case,) = task.cases([ROW])
+    generation = replace(answer(FRENCH, {"lang": "French"}), chances={"lang": {"French": 0.75, "English": 0.25}})
+    scores = task.score(case, generation)
+    assert scores["calibration.lang"] == binned(0.75, True)
+    sums = [sum(pair) for pair in zip(binned(0.75, True), binned(0.75, False), binned(0.1, False), strict=True)]
+    assert calibration_error(sums) == pytest.approx((abs(1.5 - 1) + 0.1) / 3)
+    assert task.metrics["calibration.lang"].combine is calibration_error
+
+
+def test_frontier() -> None:
+    """Each prompt is asked with each value and with none; what else changes is told by the answer to none."""
+    task = prepared(FrontierTask(marker="length_sentences", values=[1, 5]))
+    cases = task.cases([{"id": "a", "prompt": "Why?"}])
+    assert [case.id for case in cases] == ["a@", "a@1", "a@5"]
+    assert [task.request(case, "fixed").markers for case in cases] == [
+        {},
+        {"length_sentences": 1},
+        {"length_sentences": 5},
+    ]
+    free, one, five = task.score_all(cases, [[answer(FRENCH)], [answer(FRENCH)], [answer(ENGLISH)]])
+    assert "adherence" not in free
+    assert (one["adherence"], one["unasked"], one["changed.lang"]) == (1.0, 1.0, 0.0)
+    assert (five["adherence"], five["unasked"], five["changed.lang"]) == (0.0, 0.0, 1.0)
+    assert [task.slices(case)["length_sentences"] for case in cases] == ["(not asked)", "1", "5"]
+    with pytest.raises(ConfigError, match="use policy fixed or guided"):
+        task.request(cases[0], "inferred")
+    with pytest.raises(ConfigError, match="say which values of 'lang'"):
+        FrontierTask(marker="lang")
+    with pytest.raises(ConfigError, match="no extractor finds 'source'"):
+        prepared(FrontierTask(marker="source", values=["Human"]))
+    with pytest.raises(TtmError, match="Klingon"):
+        prepared(FrontierTask(marker="lang", values=["Klingon"]))

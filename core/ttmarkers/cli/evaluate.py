@@ -72,22 +72,25 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Measure MODEL, or stored answers, on a task."""
-    from ttmarkers.evaluation import load_task, score
+    from ttmarkers.evaluation import load_task, samples, score
     from ttmarkers.manifest import refuse_existing
-    from ttmarkers.results import summarise
+    from ttmarkers.results import Scored, summarise
+    from ttmarkers.stored import ANSWERS, write_generations
 
     sources = Sources(model, data, generations, against, counts)
-    if (model is None) == (generations is None):
-        raise ConfigError("give either MODEL or --generations FILE")
     if output:
         refuse_existing(output)
     config = context.config(overrides)
     task = load_task(task_name, context.plugins.tasks(), config)
     cases = _cases(task, data)
+    if samples(task) and (model is None) == (generations is None):
+        raise ConfigError("give either MODEL or --generations FILE")
     policy, cases, answers, setting = _answers(context, config, task, cases, sources, steering, limit)
     if dry_run:
         _say_cost(task, cases, answers, as_json=as_json)
         return
+    if output:  # kept before they are scored: a judge may fail
+        write_generations(output / ANSWERS, [Scored(str(c.id), a, {}, {}) for c, a in zip(cases, answers, strict=True)])
     scored = score(task, cases, answers, setting)
     resamples = config.evaluate.resamples
     result = summarise(task_name, policy, task.metrics, [scored], resamples=resamples, seed=config.seed)
@@ -124,13 +127,15 @@ def _answers(
     from ttmarkers.stored import match_generations
 
     def setting(cases: list[Any], checkpoint: Checkpoint | None) -> Setting:
-        found = Setting(config, context.plugins, _counted(sources) or checkpoint, _against(cases, sources), note)
+        found = Setting(config, context.plugins, _counted(sources) or checkpoint, _against(task, cases, sources), note)
         prepare(task, found)
         return found
 
     if sources.model is None:
         cases = chosen(task, cases, "stored")[:limit]
         around = setting(cases, None)
+        if not samples(task):
+            return "none", cases, [[] for _ in cases], around
         return "stored", cases, match_generations(cases, rows([str(sources.generations)]), samples(task)), around
     steered = steer(context, config, sources.model, steering)
     registry, name = context.plugins.policies(), steered.policy
@@ -146,13 +151,15 @@ def _counted(sources: Sources) -> Checkpoint | None:
     return load_checkpoint(sources.counts) if sources.counts else None
 
 
-def _against(cases: Sequence[Any], sources: Sources) -> dict[str, str]:
-    """Return the other system's answer to each case."""
+def _against(task: Task, cases: Sequence[Any], sources: Sources) -> dict[str, str]:
+    """Return the other system's answer to each case, as a system is asked that is given no markers."""
     from ttmarkers.datasets import rows
+    from ttmarkers.evaluation import chosen
     from ttmarkers.stored import match_generations
 
     if sources.against is None:
         return {}
+    cases = chosen(task, cases, "none")
     found = match_generations(cases, rows([sources.against]))
     return {str(case.id): answers[0].text for case, answers in zip(cases, found, strict=True)}
 
@@ -177,9 +184,9 @@ def _write(
     context: Context, config: Config, output: Path, sources: Sources, scored: list[Scored], result: Result
 ) -> None:
     from ttmarkers.manifest import manifest, write_json
-    from ttmarkers.stored import write_generations
+    from ttmarkers.stored import ANSWERS, write_generations
 
-    write_generations(output / "generations.jsonl", scored)
+    write_generations(output / ANSWERS, scored)
     write_json(output / "result.json", {"model": sources.model, **result.to_json()})
     facts = {"model": sources.model, "policy": result.policy, "task": result.task}
     write_json(output / "run.json", manifest("evaluate", config, context.plugins, sources.files, **facts))

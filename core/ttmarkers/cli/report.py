@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ttmarkers.cli.output import json_option, note, print_json
+
 if TYPE_CHECKING:
     from ttmarkers.cli import Context
 
@@ -14,16 +16,23 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The HTML file.")
+@click.option("--baseline", metavar="NAME", help="Run that the others are compared with; the first by default.")
+@json_option
 @click.pass_obj
-def report(context: Context, runs: tuple[Path, ...], output: Path) -> None:
-    """Merge evaluated runs (folders that ttm evaluate -o wrote) into one HTML page."""
+def report(context: Context, runs: tuple[Path, ...], output: Path, baseline: str | None, as_json: bool) -> None:
+    """Merge evaluated runs (folders that ttm evaluate -o or ttm experiment wrote) into one HTML page."""
     from ttmarkers.manifest import manifest, refuse_existing, write_json
-    from ttmarkers.report import load_run, runs_page, write_page
+    from ttmarkers.report import write_page
+    from ttmarkers.runs_page import load_runs, merge_runs, runs_page
 
     refuse_existing(output)
-    write_page(runs_page([load_run(run) for run in runs]), output)
+    config = context.config()
+    merged = merge_runs(load_runs(runs), baseline, resamples=config.evaluate.resamples, seed=config.seed)
+    write_page(runs_page(merged), output)
     names = [str(run / "result.json") for run in runs]
-    write_json(
-        output.with_name(output.name + ".run.json"), manifest("report", context.config(), context.plugins, names)
-    )
-    click.echo(output)
+    write_json(output.with_name(output.name + ".run.json"), manifest("report", config, context.plugins, names))
+    if as_json:
+        note(f"the page is {output}")
+        print_json({each.task: each.to_json() for each in merged})
+    else:
+        click.echo(output)

@@ -41,13 +41,15 @@ class Answers:
 
     Args:
         path: the file; made with its folder if it is not there.
+        again: how a run that the file stops is gone on with, for messages.
 
     Raises:
         ConfigError: if the file cannot be opened or is no database.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, again: str = "go on with --resume") -> None:
         self.path = path
+        self._again = again
         self._owner = _name(os.getpid())
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,8 +138,7 @@ class Answers:
             yield
         except sqlite3.Error as error:
             raise StoppedError(
-                f"the cache {self.path} fails ({error}): mend it or name another with option cache, and go on with "
-                "--resume"
+                f"the cache {self.path} fails ({error}): mend it or name another with option cache, and {self._again}"
             ) from error
 
 

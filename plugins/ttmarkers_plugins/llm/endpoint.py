@@ -11,7 +11,7 @@ import atexit
 import math
 import os
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from socket import gaierror
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from tenacity import RetryCallState
+
+    from ttmarkers_plugins.llm.settings import Settings
 
 DEFAULT_URL = "https://api.openai.com/v1"
 LONGEST_WAIT = 60.0  # seconds between two tries, but for a server that asks for more
@@ -39,19 +41,6 @@ class Reply:
     tokens_out: int = 0
 
 
-@dataclass
-class Settings:
-    """How an endpoint is asked; see `ttmarkers_plugins.llm.extractor.LlmExtractor` for what each means."""
-
-    model: str
-    base_url: str = ""
-    key_variable: str = "OPENAI_API_KEY"
-    concurrency: int = 16
-    timeout: float = 60.0
-    retries: int = 6
-    request: dict[str, Any] = field(default_factory=dict)
-
-
 class Endpoint:
     """A model behind an endpoint. Its requests run in a thread of their own.
 
@@ -64,12 +53,14 @@ class Endpoint:
         self._url = settings.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
         parts = urlsplit(self._url)
         if parts.username or parts.password:
-            raise ConfigError("extractor 'llm': base_url holds a password: put the key into the environment instead")
+            raise ConfigError(f"{settings.owner}: base_url holds a password: put the key into the environment instead")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"extractor 'llm': base_url {self._url!r} is no address such as http://localhost:8000/v1")
+            raise ConfigError(
+                f"{settings.owner}: base_url {self._url!r} is no address such as http://localhost:8000/v1"
+            )
         self._key = os.environ.get(settings.key_variable, "").strip()
         if not self._key and self._url == DEFAULT_URL:
-            raise ConfigError(f"extractor 'llm' needs a key: set the environment variable {settings.key_variable}")
+            raise ConfigError(f"{settings.owner} needs a key: set the environment variable {settings.key_variable}")
         if not (self._key.isascii() and self._key.isprintable()):
             raise ConfigError(
                 f"the key in the environment variable {settings.key_variable} holds letters that cannot be sent: copy "
@@ -145,12 +136,12 @@ class Endpoint:
             if not self._reached and isinstance(_connection_fault(error), ConnectionRefusedError | gaierror):
                 raise StoppedError(
                     f"nothing answers at {self._url} ({self._reason(error)}): start the server or mend "
-                    "markers.options.llm.base_url; what is done is kept, go on with --resume"
+                    f"{self._settings.section}.base_url; what is done is kept, {self._settings.again}"
                 ) from None
             if self._failures >= GIVE_UP:
                 raise StoppedError(
                     f"{self._url} failed {self._failures} requests in a row, the last with: {self._reason(error)}; "
-                    "what is done is kept, go on with --resume when it works again"
+                    f"what is done is kept, {self._settings.again} when it works again"
                 ) from None
             raise DataError(f"{self._url} gave no answer ({self._reason(error)})") from None
         self._failures, self._reached = 0, True
@@ -206,7 +197,7 @@ class Endpoint:
 
     def _final(self, error: Exception) -> str:
         status = getattr(error, "status_code", 0)
-        mend = f"see markers.options.llm.model = {self._settings.model!r} and base_url"
+        mend = f"see {self._settings.section}.model = {self._settings.model!r} and base_url"
         if status in (401, 403):
             mend = f"see the key in the environment variable {self._settings.key_variable}"
         return f"{self._url} refuses: {self._reason(error)}: {mend}"

@@ -5,30 +5,27 @@ Source: D'souza et al. 2025, section 3: an LLM gets the definition of each class
 
 from __future__ import annotations
 
-import asyncio
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ttmarkers.errors import ConfigError, DataError, StoppedError
+from ttmarkers.errors import ConfigError, StoppedError
 from ttmarkers.records import Spending
 from ttmarkers_plugins.extractors.language import LanguageExtractor
 from ttmarkers_plugins.extractors.prose import prose
-from ttmarkers_plugins.llm.answers import Answers, default_path
-from ttmarkers_plugins.llm.endpoint import Endpoint, Settings
+from ttmarkers_plugins.llm.once import Once, UnusableError, ask_twice
 from ttmarkers_plugins.llm.questions import Question, Questions, confidences, to_found
+from ttmarkers_plugins.llm.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ttmarkers.errors import DataError
     from ttmarkers.guides import Briefing
     from ttmarkers.protocols import Subject
     from ttmarkers.records import Found
-    from ttmarkers_plugins.llm.endpoint import Reply
+    from ttmarkers_plugins.llm.endpoint import Endpoint, Reply
 
-POLL = 0.2  # seconds between looks for an answer that another process has asked for
 LOOKED_AT = 2000  # characters of a prompt whose language is told
-MILLION = 1_000_000
 
 
 class LlmExtractor:
@@ -72,19 +69,13 @@ class LlmExtractor:
         max_chars: int = 4000,
         request: Mapping[str, Any] | None = None,
     ) -> None:
-        if not model:
-            raise ConfigError("extractor 'llm' needs a model: set markers.options.llm.model")
-        numbers = {"concurrency": (concurrency, 1), "timeout": (timeout, 0.001), "retries": (retries, 0)}
-        numbers |= {"examples": (examples, 0), "max_chars": (max_chars, 2)}
-        numbers |= {"price_in": (price_in, 0), "price_out": (price_out, 0)}
-        for name, (number, least) in numbers.items():
-            if not isinstance(number, int | float) or not number >= least:
-                raise ConfigError(f"markers.options.llm.{name} = {number!r}: it is a number of at least {least:g}")
-        self._settings = Settings(model, base_url, key_variable, concurrency, timeout, retries, dict(request or {}))
+        self._settings = Settings(
+            model, base_url, key_variable, concurrency, timeout, retries, price_in, price_out, dict(request or {})
+        )
+        self._settings.check({"examples": (examples, 0), "max_chars": (max_chars, 2)})
         self._together, self._examples, self._template, self._max_chars = together, examples, template, max_chars
-        self._prices = (price_in / MILLION, price_out / MILLION)
-        self._answers = Answers(Path(cache).expanduser() if cache else default_path())
-        self._endpoint: Endpoint | None = None
+        self._once = Once(self._settings, cache)
+        self._answers = self._once.answers
         self._estimated: set[str] = set()
 
     def prepare(self, briefing: Briefing) -> None:
@@ -94,15 +85,14 @@ class LlmExtractor:
                 raise ConfigError(
                     f"extractor 'llm' cannot ask for {kind.name!r}: write a guide with points of its scale"
                 )
-        if briefing.max_cost is not None and not any(self._prices):
+        if briefing.max_cost is not None and not any((self._settings.price_in, self._settings.price_out)):
             raise ConfigError("--max-cost needs prices: set markers.options.llm.price_in and price_out")
         self._briefing = briefing
         self._names = tuple(kind.name for kind in briefing.types)
-        identity = {"model": self._settings.model, "request": self._settings.request}
         self._questions = Questions(
             briefing.types,
             briefing.guides,
-            identity,
+            self._settings.identity,
             template=self._template,
             examples=self._examples,
             max_chars=self._max_chars,
@@ -116,19 +106,13 @@ class LlmExtractor:
         self._estimated.update(question.key for question in new)
         tokens_in = sum(map(self._questions.tokens_in, new))
         tokens_out = sum(question.tokens_out for question in new)
-        return Spending(len(new), len(known), tokens_in, tokens_out, self._cost(tokens_in, tokens_out))
+        return Spending(len(new), len(known), tokens_in, tokens_out, self._settings.cost(tokens_in, tokens_out))
 
     def extract(self, batch: Sequence[Subject]) -> list[Mapping[str, Found] | DataError]:
         """Return what the model says of each row; a `DataError` where it cannot be had."""
         asked = [self._ask(subject) for subject in batch]
         wanted = {question.key: question for questions in asked for question in questions}
-        known = self._answers.get(wanted)
-        missing = [question for key, question in wanted.items() if key not in known]
-        failed: dict[str, DataError] = {}
-        if missing:
-            endpoint = self._endpoint = self._endpoint or Endpoint(self._settings)
-            jobs = [partial(self._fetch, question, known, failed) for question in missing]
-            endpoint.run(endpoint.each(jobs))
+        known, failed = self._once.get({key: partial(self._answer, question) for key, question in wanted.items()})
         return [self._collect(questions, known, failed) for questions in asked]
 
     def _ask(self, subject: Subject) -> list[Question]:
@@ -148,63 +132,33 @@ class LlmExtractor:
             found.update(to_found(answer["values"], answer["confidence"]))
         return found
 
-    async def _fetch(self, question: Question, known: dict[str, Any], failed: dict[str, DataError]) -> None:
-        while not self._answers.claim(question.key):
-            await asyncio.sleep(POLL)
-            answer = self._answers.get([question.key])
-            if answer:
-                known.update(answer)
-                return
-        try:
-            answer = await self._answer(question)
-            self._answers.put(question.key, answer)
-            known[question.key] = answer
-        except DataError as error:
-            self._answers.release(question.key)
-            failed[question.key] = error
-        except BaseException:
-            self._answers.release(question.key)
-            raise
-
-    async def _answer(self, question: Question) -> dict[str, Any]:
+    async def _answer(self, question: Question, endpoint: Endpoint) -> dict[str, Any]:
         """Ask, and once more if the answer cannot be used."""
+        names = question.names
         language, _ = self._language.identify(prose(question.prompt[:LOOKED_AT]))
-        system = self._questions.system(question.names, language)
+        system = self._questions.system(names, language)
         messages = [{"role": "system", "content": system}, {"role": "user", "content": question.user}]
-        for last in (False, True):
-            reply = await self._paid(question, messages)
-            try:
-                values = self._questions.read(question.names, reply.text)
-            except DataError as error:
-                if last:
-                    break
-                messages += [
-                    {"role": "assistant", "content": reply.text},
-                    {"role": "user", "content": self._questions.again(str(error))},
-                ]
-                continue
-            return {"values": values, "confidence": confidences(question.names, reply.text, reply.tokens)}
-        return {"values": self._questions.abstain(question.names), "confidence": dict.fromkeys(question.names, 0.0)}
+        send, read = partial(self._paid, question, endpoint), partial(self._questions.read, names)
+        try:
+            values, reply = await ask_twice(send, messages, read, self._questions.again)
+        except UnusableError:
+            return {"values": self._questions.abstain(names), "confidence": dict.fromkeys(names, 0.0)}
+        return {"values": values, "confidence": confidences(names, reply.text, reply.tokens)}
 
-    async def _paid(self, question: Question, messages: Sequence[dict[str, str]]) -> Reply:
+    async def _paid(self, question: Question, endpoint: Endpoint, messages: Sequence[dict[str, str]]) -> Reply:
         """Send a request if the run can afford it, and add up what it cost."""
-        if self._endpoint is None:
-            raise RuntimeError("an endpoint is made before anything is asked")
         run, limit = self._briefing.run, self._briefing.max_cost
-        expected = self._cost(self._questions.tokens_in(question), question.tokens_out)
+        expected = self._settings.cost(self._questions.tokens_in(question), question.tokens_out)
         if limit is not None and not self._answers.spend(run, expected, limit):
             raise StoppedError(
                 f"--max-cost {limit:g} is reached ({self._answers.spent(run):.4f} spent): what is done is kept, "
                 "go on with --resume, which may spend as much again"
             )
-        reply = await self._endpoint.ask(messages, self._questions.schema(question.names))
+        reply = await endpoint.ask(messages, self._questions.schema(question.names))
         if limit is not None and reply.tokens_in:
-            self._answers.spend(run, self._cost(reply.tokens_in, reply.tokens_out) - expected, None)
+            self._answers.spend(run, self._settings.cost(reply.tokens_in, reply.tokens_out) - expected, None)
         return reply
 
     @cached_property
     def _language(self) -> LanguageExtractor:
         return LanguageExtractor()
-
-    def _cost(self, tokens_in: int, tokens_out: int) -> float:
-        return tokens_in * self._prices[0] + tokens_out * self._prices[1]

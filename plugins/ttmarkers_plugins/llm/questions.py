@@ -86,9 +86,9 @@ class Questions:
 
     def ask(self, example: Example, names: tuple[str, ...]) -> Question:
         """Return the request for these markers of a row."""
-        shown = self._clip(example.completion) if self._shows_completion(names) else None
+        shown = clip(example.completion, self._max_chars) if self._shows_completion(names) else None
         prompt = "\n\n".join(turn.content for turn in example.prompt)
-        user = self._write("user", self._clip(prompt), shown)
+        user = self._write("user", clip(prompt, self._max_chars), shown)
         key = hashlib.sha256(f"{self._stem(names)}\0{user}".encode("utf-8", "replace")).hexdigest()
         return Question(names, prompt, user, key)
 
@@ -181,11 +181,13 @@ class Questions:
             values.append({"name": UNSPECIFIED, "definition": "None of these, or it cannot be told.", "examples": []})
         return {"name": name, "question": guide.question, "values": values}
 
-    def _clip(self, text: str) -> str:
-        if len(text) <= self._max_chars:
-            return text
-        half = self._max_chars // 2
-        return f"{text[:half]}\n[...]\n{text[-half:]}"
+
+def clip(text: str, most: int) -> str:
+    """Return a text, without its middle if it is longer than so many characters."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]}\n[...]\n{text[-half:]}"
 
 
 def _macros(template: str | None) -> tuple[str, Any]:

@@ -1,4 +1,7 @@
-"""Scorers of candidates for the policy ``best-of``: the higher, the better."""
+"""Scorers of candidates for the policy ``best-of``: the higher, the better.
+
+Those that look at texts alone are raters: task ``quality`` asks them too.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import json
 import math
 import shlex
 import subprocess
+import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ttmarkers.errors import ConfigError, DataError
@@ -16,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ttmarkers.generation import Engine
-    from ttmarkers.records import Request
+    from ttmarkers.records import Message, Request
     from ttmarkers.writing import Answer, Begun
 
 
@@ -51,7 +56,29 @@ class Likelihood:
         return scores
 
 
-class RewardModel:
+@dataclass(frozen=True)
+class Texts:
+    """Answers to one prompt; ``id`` names it in messages."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    answers: Sequence[str]
+
+
+class Rater:
+    """Says how good answers are by their texts: a scorer that needs no engine."""
+
+    def rate(self, asked: Sequence[Texts]) -> list[list[float]]:
+        """Return a number for each answer to each prompt."""
+        raise NotImplementedError
+
+    def score(self, engine: Engine, request: Request, begun: Sequence[Begun], answers: Sequence[Answer]) -> list[float]:
+        """Return a number for each answer to one request."""
+        del engine, begun
+        return self.rate([Texts(request.id, request.prompt, [answer.split.text for answer in answers])])[0]
+
+
+class RewardModel(Rater):
     """A sequence-classification model of transformers.
 
     Args:
@@ -66,37 +93,52 @@ class RewardModel:
             raise ConfigError("scorer 'reward-model' needs a model: set decode.options.best-of.model")
         self._extractor = RewardModelExtractor(model, **options)
 
-    def score(self, engine: Engine, request: Request, begun: Sequence[Begun], answers: Sequence[Answer]) -> list[float]:
-        """Return the model's score of each answer to the prompt."""
-        del engine, begun
-        origin = Origin("best-of", 1)
-        rows = [Row(Example(request.id, request.prompt, answer.split.text, {}, origin)) for answer in answers]
-        return [float(found["quality"].value) for found in self._extractor.extract(rows)]
+    def rate(self, asked: Sequence[Texts]) -> list[list[float]]:
+        """Return the model's score of each answer, of all prompts together.
+
+        Raises:
+            DataError: if the model gives no number.
+        """
+        rows = [
+            Row(Example(texts.id, texts.prompt, answer, {}, Origin("answers", place)))
+            for place, texts in enumerate(asked, 1)
+            for answer in texts.answers
+        ]
+        scores = [float(found["quality"].value) for found in self._extractor.extract(rows)]
+        for row, score in zip(rows, scores, strict=True):
+            if not math.isfinite(score):
+                raise DataError(f"the reward model's score of an answer to {row.example.id} is no number: {score}")
+        found = iter(scores)
+        return [[next(found) for _ in texts.answers] for texts in asked]
 
 
-class Program:
+class Program(Rater):
     """A program that reads one JSON document, ``{"prompt": [turns], "answers": [texts]}``, and prints a JSON list.
 
     Args:
-        command: the program with its arguments.
+        command: the program with its arguments; ``python`` is the Python that runs ttmarkers.
         seconds: that it may take for a request.
     """
 
     def __init__(self, command: str = "", seconds: float = 60.0) -> None:
         if not isinstance(command, str) or not command.strip():
             raise ConfigError("scorer 'program' needs a command: set decode.options.best-of.command")
-        self._words, self._seconds = shlex.split(command), float(seconds)
+        words = shlex.split(command)
+        self._words = [sys.executable if words[0] == "python" else words[0], *words[1:]]
+        self._seconds = float(seconds)
 
-    def score(self, engine: Engine, request: Request, begun: Sequence[Begun], answers: Sequence[Answer]) -> list[float]:
-        """Return what the program prints.
+    def rate(self, asked: Sequence[Texts]) -> list[list[float]]:
+        """Return what the program prints of each prompt's answers; it is run once for each prompt.
 
         Raises:
             ConfigError: if it cannot be run.
             DataError: if it fails, takes too long, or prints something else.
         """
-        del engine, begun
-        turns = [{"role": turn.role, "content": turn.content} for turn in request.prompt]
-        question = json.dumps({"prompt": turns, "answers": [answer.split.text for answer in answers]})
+        return [self._rate(texts) for texts in asked]
+
+    def _rate(self, texts: Texts) -> list[float]:
+        turns = [{"role": turn.role, "content": turn.content} for turn in texts.prompt]
+        question = json.dumps({"prompt": turns, "answers": list(texts.answers)})
         name = f"scorer program {self._words[0]!r}"
         try:
             done = subprocess.run(
@@ -111,18 +153,21 @@ class Program:
         except OSError as error:
             raise ConfigError(f"{name} cannot be run: {error.strerror}") from error
         except subprocess.TimeoutExpired:
-            raise DataError(f"{name} took more than {self._seconds:g} seconds for request {request.id}") from None
+            raise DataError(f"{name} took more than {self._seconds:g} seconds for request {texts.id}") from None
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise DataError(f"{name} failed for request {request.id} (exit {done.returncode}): {last}")
+            raise DataError(f"{name} failed for request {texts.id} (exit {done.returncode}): {last}")
         try:
             scores = [float(score) for score in json.loads(done.stdout)]
         except (ValueError, TypeError):
             scores = []
-        if len(scores) != len(answers) or not all(math.isfinite(score) for score in scores):
-            raise DataError(f"{name}: request {request.id}: it must print a JSON list of {len(answers)} numbers")
+        if len(scores) != len(texts.answers) or not all(math.isfinite(score) for score in scores):
+            raise DataError(f"{name}: request {texts.id}: it must print a JSON list of {len(texts.answers)} numbers")
         return scores
 
 
-SCORERS: dict[str, Any] = {"likelihood": Likelihood, "reward-model": RewardModel, "program": Program}
+RATERS: dict[str, Any] = {"reward-model": RewardModel, "program": Program}
+"""What ``evaluate.options.quality.scorer`` may be."""
+
+SCORERS: dict[str, Any] = {"likelihood": Likelihood, **RATERS}
 """What ``decode.options.best-of.scorer`` may be."""

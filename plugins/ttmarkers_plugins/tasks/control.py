@@ -6,11 +6,12 @@ marker counts it, lies within a tenth of the wanted one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.records import Message, Metric, Request
+from ttmarkers.tail import known_markers
 from ttmarkers_plugins.extractors.length import SpacyCounter
 from ttmarkers_plugins.marker_types import LANGUAGES
 from ttmarkers_plugins.tasks.length import sample
@@ -18,7 +19,7 @@ from ttmarkers_plugins.tasks.length import sample
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ttmarkers.records import Generation
+    from ttmarkers.records import Generation, Value
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class ControlCase:
     id: str
     instruction: str
     tokens: int
+    known: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -70,7 +72,7 @@ class ControlTask:
             if not isinstance(text, str):
                 raise DataError(f"row {number}: task control needs a text instruction or prompt")
             name = row.get("id", number)
-            cases += [ControlCase(f"{name}@{tokens}", text, tokens) for tokens in self._lengths]
+            cases += [ControlCase(f"{name}@{tokens}", text, tokens, known_markers(row)) for tokens in self._lengths]
         return cases
 
     def request(self, case: ControlCase, policy: str) -> Request:

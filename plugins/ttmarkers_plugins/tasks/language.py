@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.records import Message, Metric, Request
-from ttmarkers_plugins.extractors.language import LanguageIdentifier
+from ttmarkers.tail import known_markers
+from ttmarkers_plugins.tasks.confusion import ConfusionScorer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ttmarkers.records import Generation, Value
-
-LEAST_WORDS = 5
-THRESHOLD = 0.3
-UNSPACED = ("zh", "ja")  # a word is taken to be two characters long
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class LanguageCase:
     id: str
     prompt: str
     target: str
-    markers: Mapping[str, Value]
+    known: Mapping[str, Value]
     facts: Mapping[str, str]
 
     @property
@@ -40,19 +37,26 @@ class LanguageCase:
 
 
 class LanguageTask:
-    """Line-level pass rate: the share of answers whose every line of five words or more is in the wanted language.
+    """Pass rates of the Language Confusion Benchmark, by its published conventions (`ConfusionScorer`).
 
-    An answer without such a line is left out of ``lpr`` and counted in ``too_short``.
+    ``lpr``: share of answers whose every line of five words or more is in the wanted language. ``wpr``: of those that
+    pass, in languages that are not written in Latin letters, the share without an English word. Both are the mean over
+    languages of the mean over their sources (column ``source``), as the benchmark averages. An answer without a line
+    that is long enough is left out and counted in ``too_short``.
 
     Args:
         slices: columns of the rows to break results down by.
     """
 
-    metrics: ClassVar[dict[str, Metric]] = {"lpr": Metric("higher"), "too_short": Metric("lower")}
+    metrics: ClassVar[dict[str, Metric]] = {
+        "lpr": Metric("higher", over=("target_lang", "source")),
+        "wpr": Metric("higher", over=("target_lang", "source")),
+        "too_short": Metric("lower"),
+    }
 
-    def __init__(self, slices: Iterable[str] = ("setting", "target_lang")) -> None:
+    def __init__(self, slices: Iterable[str] = ("setting", "target_lang", "source")) -> None:
         self._slices = tuple(slices)
-        self._identifier = LanguageIdentifier()
+        self._scorer = ConfusionScorer()
 
     def cases(self, rows: Iterable[Mapping[str, Any]] | None) -> list[LanguageCase]:
         """Read rows with ``prompt`` and ``target_lang``, and ``markers`` if ``fixed`` is to be asked."""
@@ -62,35 +66,28 @@ class LanguageTask:
         prompt, target = row.get("prompt"), row.get("target_lang")
         if not isinstance(prompt, str) or not isinstance(target, str):
             raise DataError(f"row {number}: task language needs texts prompt and target_lang")
-        given = row.get("markers") or {}
-        markers = {name: value for name, value in given.items() if name != "lang" and value is not None}
-        facts = {name: str(row[name]) for name in self._slices if row.get(name) is not None}
-        return LanguageCase(str(row.get("id", number)), prompt, target, markers, facts)
+        names = dict.fromkeys((*self._slices, "target_lang", "source"))  # what is averaged over must be known
+        facts = {name: str(row[name]) for name in names if row.get(name) is not None}
+        return LanguageCase(str(row.get("id", number)), prompt, target, known_markers(row), facts)
 
     def request(self, case: LanguageCase, policy: str) -> Request:
-        """Ask the prompt; under ``fixed`` with the row's markers."""
-        if policy == "fixed" and not case.markers:
-            raise ConfigError(f"case {case.id!r} has no markers to fix: give its row a column markers, or use inferred")
-        return Request(case.id, (Message("user", case.prompt),), case.markers if policy == "fixed" else {})
+        """Ask the prompt; under ``fixed`` with the row's markers, but never ``lang``.
 
-    def score(self, case: LanguageCase, generation: Generation) -> dict[str, float]:
+        Raises:
+            ConfigError: if the row has none.
+        """
+        markers = {name: value for name, value in case.known.items() if name != "lang"}
+        if policy == "fixed" and not markers:
+            raise ConfigError(f"case {case.id!r} has no markers to fix: give its row a column markers, or use inferred")
+        return Request(case.id, (Message("user", case.prompt),), markers if policy == "fixed" else {})
+
+    def score(self, case: LanguageCase, generation: Generation) -> Mapping[str, float]:
         """Identify every line that is long enough."""
-        lines = [line for line in generation.text.splitlines() if _words(line, case.target) >= LEAST_WORDS]
-        if not lines:
-            return {"too_short": 1.0}
-        found = [self._identifier.identify(line) for line in lines]
-        passed = all(code == case.target and score > THRESHOLD for code, score in found)
-        return {"lpr": float(passed), "too_short": 0.0}
+        return self._scorer.score(generation.text, case.target)
 
     def slices(self, case: LanguageCase) -> Mapping[str, str]:
-        """Break down by the columns that were asked for."""
+        """Break down by the columns that were asked for, language and source among them."""
         return case.facts
-
-
-def _words(line: str, code: str) -> int:
-    if code in UNSPACED:
-        return sum(char.isalnum() for char in line) // 2
-    return len(line.split())
 
 
 SAMPLE = (

@@ -9,7 +9,7 @@ words. The marker counts spaCy tokens, punctuation included, and the limit count
 from __future__ import annotations
 
 import importlib.resources
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
@@ -17,12 +17,13 @@ import orjson
 from ttmarkers.budget import word_counter
 from ttmarkers.errors import ConfigError, DataError, did_you_mean
 from ttmarkers.records import Message, Metric, Request
+from ttmarkers.tail import known_markers
 from ttmarkers_plugins.extractors.length import SpacyCounter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ttmarkers.records import Generation
+    from ttmarkers.records import Generation, Value
 
 UNITS = {"words": "length_tokens", "sentences": "length_sentences"}
 LIMITS = (25, 50, 100, 200)  # borders of the slices by limit
@@ -37,6 +38,7 @@ class LengthCase:
     original: str
     limit: int
     facts: Mapping[str, str]
+    known: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -50,6 +52,8 @@ class LengthTask:
     Args:
         unit: what the limit counts, ``words`` as the benchmark does, or ``sentences``.
         slices: columns of the rows to break results down by.
+        also: further markers of the rows (their column ``markers``) that are asked for under ``fixed``, such as
+            ``domain`` (the paper, table 6).
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
@@ -59,11 +63,11 @@ class LengthTask:
         "length": Metric("neither", share=False),
     }
 
-    def __init__(self, unit: str = "words", slices: Iterable[str] = ()) -> None:
+    def __init__(self, unit: str = "words", slices: Iterable[str] = (), also: Iterable[str] = ()) -> None:
         if unit not in UNITS:
             raise ConfigError(f"evaluate.options.length.unit = {unit!r}: {did_you_mean(unit, UNITS)}")
         self._unit = unit
-        self._slices = tuple(slices)
+        self._slices, self._also = tuple(slices), tuple(also)
         self._count: Callable[[str], int] = word_counter() if unit == "words" else _sentence_counter()
 
     def cases(self, rows: Iterable[Mapping[str, Any]] | None) -> list[LengthCase]:
@@ -80,12 +84,13 @@ class LengthTask:
                 f"({type(error).__name__}: {error})"
             ) from None
         facts = {name: str(row[name]) for name in self._slices if row.get(name) is not None}
-        return LengthCase(str(row.get("id", number)), instruction, original, limit, facts)
+        return LengthCase(str(row.get("id", number)), instruction, original, limit, facts, known_markers(row))
 
     def request(self, case: LengthCase, policy: str) -> Request:
         """Ask with the limit in words, or under ``fixed`` with the marker in place of the sentence."""
         if policy == "fixed":
-            return Request(case.id, (Message("user", case.original),), {UNITS[self._unit]: case.limit})
+            further = {name: case.known[name] for name in self._also if name in case.known}
+            return Request(case.id, (Message("user", case.original),), {**further, UNITS[self._unit]: case.limit})
         return Request(case.id, (Message("user", case.instruction),))
 
     def score(self, case: LengthCase, generation: Generation) -> dict[str, float]:

@@ -1,0 +1,176 @@
+"""A model with markers as a benchmark asks it: answers with settings of each task, and likelihoods of given answers.
+
+Nothing here knows the harness. A likelihood is that of an answer behind what the policy lets stand before it: prompt
+and block, or the plain prompt where there is no block.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ttmarkers.asking import Asking
+from ttmarkers.budget import Budgets
+from ttmarkers.checkpoint import load_checkpoint
+from ttmarkers.config import make_config
+from ttmarkers.decode_settings import decode_settings
+from ttmarkers.decoding import choose_policy, run_policy
+from ttmarkers.encoding import Encoder
+from ttmarkers.errors import CheckpointError, DataError
+from ttmarkers.generation import Engine
+from ttmarkers.models import load_model, load_tokenizer
+from ttmarkers.records import Request
+from ttmarkers.transformers_model import TransformersModel
+from ttmarkers.writing import Begun, longest
+from ttmarkers_plugins.lm_eval.likelihood import Beginning, Likelihood, score
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ttmarkers.checkpoint import Checkpoint
+    from ttmarkers.config import Config
+    from ttmarkers.plugins import Plugins
+    from ttmarkers.records import Generation, Message
+
+SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
+
+
+class Backend:
+    """A model, a policy, and markers to ask for.
+
+    Args:
+        model: its folder or Hub name.
+        config: of its sections ``decode`` and ``seed`` are used.
+        plugins: all components.
+        options: for ``from_pretrained``.
+        device: where the model runs; where it was loaded by default.
+
+    Attributes:
+        policy: name of the policy.
+        markers: those that are asked for.
+    """
+
+    def __init__(
+        self, model: str, config: Config, plugins: Plugins, options: Mapping[str, Any], device: str | None = None
+    ) -> None:
+        self._config, self._plugins = config, plugins
+        decode = config.decode
+        if decode.policy:
+            plugins.policies().get(decode.policy, where="policy")
+        self._checkpoint: Checkpoint | None
+        try:
+            self._checkpoint = load_checkpoint(model)
+        except CheckpointError:
+            if decode.policy != "none":
+                raise
+            self._checkpoint = None
+        self.tokenizer = load_tokenizer(model)
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        self._encoder = Encoder(self.tokenizer)
+        loaded: Any = load_model(model, **options)
+        self._model = loaded.to(device) if device else loaded
+        asking = Asking(self._checkpoint, plugins.extractors())
+        self.markers = asking.check(decode.markers, where="markers")
+        self._negative = asking.check(decode.negative, where="negative")
+        self.policy = choose_policy(decode.policy, self._engine({}), {**self._negative, **self.markers})
+
+    def _engine(self, over: Mapping[str, Any], kind: type[Engine] = Engine) -> Engine:
+        """Return an engine with further keys of the section ``decode``."""
+        given = {**self._config.decode.model_dump(exclude_unset=True), **over}
+        decode = make_config({"decode": given}, "the task's generation_kwargs").decode
+        pad, ends = int(self.tokenizer.pad_token_id), self._encoder.end_ids
+        settings, sampler = decode_settings(decode, self._model, ends, pad, self._config.seed)
+        model = TransformersModel(self._model, settings, sampler)
+        engine = kind(model, self._encoder, self._checkpoint, sampler, decode)
+        if decode.hard_length or decode.max_words:
+            taxonomy = self._checkpoint.taxonomy if self._checkpoint else None
+            extractors = self._plugins.extractors()
+            engine.budgets = Budgets(taxonomy, extractors, hard=decode.hard_length, max_words=decode.max_words)
+        return engine
+
+    @property
+    def most(self) -> int:
+        """The greatest number of tokens of an answer, where a task does not say; 256 is the harness's own."""
+        return int(self._config.decode.engine_keys.get("max_new_tokens", 256))
+
+    @property
+    def context(self) -> int | None:
+        """The greatest number of tokens that the model reads, if known."""
+        return self._engine({}).model.context
+
+    def _asked(self, prompts: Mapping[str, tuple[Message, ...]]) -> Iterator[Request]:
+        return (Request(name, prompt, self.markers, self._negative) for name, prompt in prompts.items())
+
+    def _run(self, engine: Engine, prompts: Mapping[str, tuple[Message, ...]]) -> Iterator[Generation]:
+        options = self._config.decode.options
+        return run_policy(self.policy, self._plugins.policies(), engine, self._asked(prompts), options)
+
+    def generate(
+        self,
+        prompts: Mapping[str, tuple[Message, ...]],
+        stops: Sequence[str] = (),
+        most: int | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Iterator[Generation]:
+        """Yield the answers to prompts, in order.
+
+        Args:
+            prompts: by name.
+            stops: texts that end an answer; what is in the block ends none.
+            most: the greatest number of tokens of an answer.
+            settings: further keys of the section ``decode``, in the names of transformers.
+        """
+        over = dict(settings or {})
+        if not over.get("do_sample", True):
+            over = {key: value for key, value in over.items() if key not in SAMPLING}
+        own = self._engine({}).stops
+        over |= {"max_new_tokens": most or self.most, "stop_strings": list(dict.fromkeys([*own, *stops]))}
+        yield from self._run(self._engine(over), prompts)
+
+    def likelihoods(
+        self,
+        prompts: Mapping[str, tuple[Message, ...]],
+        answers: Sequence[tuple[str, str]],
+        progress: Callable[[int], None] = lambda steps: None,
+    ) -> list[Likelihood]:
+        """Return how likely answers are behind prompts and the blocks that the policy writes there.
+
+        Args:
+            prompts: by name; one block is written for each.
+            answers: names of prompts, and texts.
+            progress: is told the number of answers that are done.
+
+        Raises:
+            DataError: if a prompt, its block and an answer are longer than the model reads.
+        """
+        engine = self._engine({}, Beginning)
+        assert isinstance(engine, Beginning)
+        for generation in self._run(engine, prompts):
+            if generation.id not in engine.begun:
+                raise DataError(f"{generation.id}: {generation.fault or 'the policy begins no answer'}")
+        rows = [(engine.begun[name], engine.following(engine.begun[name], text)) for name, text in answers]
+        for begun, tokens in rows:
+            size = longest(begun) + len(tokens)
+            if engine.model.context is not None and size > engine.model.context:
+                raise DataError(
+                    f"{begun.request.id}: prompt, block and answer have {size} tokens, and the model reads "
+                    f"{engine.model.context}: use fewer examples (--num_fewshot) or a shorter description"
+                )
+        found: list[Likelihood] = []
+        for start in range(0, len(rows), engine.batch_size):
+            batch = rows[start : start + engine.batch_size]
+            found += score(engine.model, batch)
+            progress(len(batch))
+        return found
+
+    def plain(self, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
+        """Return the log-probability of tokens behind others, without prompt and block."""
+        model, found = self._engine({}).model, []
+        for before, tokens in rows:
+            begun = Begun(Request("", ()), before)
+            found.append(score(model, [(begun, tokens)])[0].value)
+        return found
+
+    def tokens(self, text: str) -> list[int]:
+        """Return the tokens of a text alone."""
+        return self._encoder.ids([text])[0]
