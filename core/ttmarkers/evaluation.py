@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ttmarkers.errors import ConfigError
+from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.protocols import BatchTask, ChoosingTask, PreparedTask, Task
 from ttmarkers.registry import build
 from ttmarkers.results import ENFORCED, Scored
@@ -31,6 +31,23 @@ def load_task(name: str, registry: Registry[TaskComponent], config: Config) -> T
     if not isinstance(task, Task):
         raise ConfigError(f"task {component.name!r} lacks a method of ttmarkers.protocols.Task")
     return task
+
+
+def read_cases(task: Task, rows: Sequence[Mapping[str, Any]] | None) -> list[Any]:
+    """Return a task's cases of rows, or of its embedded sample.
+
+    Raises:
+        DataError: if there are none, or two of one name, whose answers could not be told apart.
+    """
+    cases = task.cases(rows)
+    if not cases:
+        raise DataError("there are no cases in the data")
+    seen: set[str] = set()
+    for case in cases:
+        if str(case.id) in seen:
+            raise DataError(f"two cases are named {case.id!r}: give each row an id of its own, or leave ids out")
+        seen.add(str(case.id))
+    return cases
 
 
 def samples(task: Task) -> int:

@@ -18,7 +18,7 @@ from ttmarkers.annotation import annotate
 from ttmarkers.checkpoint import load_checkpoint
 from ttmarkers.datasets import expand, rows
 from ttmarkers.errors import CheckpointError, ConfigError, did_you_mean
-from ttmarkers.evaluation import answer, chosen, load_task, prepare, samples, score
+from ttmarkers.evaluation import answer, chosen, load_task, prepare, read_cases, samples, score
 from ttmarkers.experiment_cache import has_key, key, model_stamp, slug, stamp
 from ttmarkers.manifest import atomic, manifest, write_json
 from ttmarkers.paper import paper_table
@@ -234,9 +234,8 @@ class Lab:
         folder = self.folder / "answers" / name / slug(cell.label) / f"seed-{cell.seed}"
         task = load_task(spec.task, self.plugins.tasks(), cell.config)
         asks = self.plugins.policies().get(cell.policy).asks if cell.policy else "fixed"
-        cases = chosen(task, task.cases(None if data is None else [row for _, row in rows([data])]), asks)[: spec.limit]
-        if not cases:
-            raise ConfigError(f"measures.{name}: {spec.data} holds no cases")
+        found = read_cases(task, None if data is None else [row for _, row in rows([data])])
+        cases = chosen(task, found, asks)[: spec.limit]
         setting = self._setting(task, cell.config, model, cases, against)
         prepare(task, setting)
         check_metrics(name, spec, task.metrics)
@@ -252,8 +251,8 @@ class Lab:
         result = summarise(spec.task, policy, task.metrics, [scored], resamples=evaluate.resamples, seed=cell.seed)
         write_json(folder / "result.json", {"model": model, **result.to_json()})
         inputs = [each for each in (data, against) if each]
-        found = {**facts, "model": model, "policy": policy, "system": cell.label, "key": own}
-        write_json(folder / "run.json", manifest("experiment", cell.config, self.plugins, inputs, **found))
+        written = {**facts, "model": model, "policy": policy, "system": cell.label, "key": own}
+        write_json(folder / "run.json", manifest("experiment", cell.config, self.plugins, inputs, **written))
         return folder, scored, task.metrics
 
     def _against(self, experiment: Experiment, name: str, spec: MeasureConfig, cell: Cell) -> str | None:

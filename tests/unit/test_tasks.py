@@ -192,6 +192,9 @@ def test_language_requests() -> None:
     assert with_markers.known == {"lang": "French", "task": "Rewrite"}
     with pytest.raises(ConfigError, match="case '2' has no markers to fix"):
         task.request(without, "fixed")
+    published = {"prompt": "Why?", "language": "fr", "task": "crosslingual", "source": "okapi", "completion": "So."}
+    (case,) = task.cases([published])
+    assert task.slices(case) == {"setting": "crosslingual", "target_lang": "fr", "source": "okapi"}
     with pytest.raises(DataError, match="row 1: task language needs texts prompt and target_lang"):
         task.cases([{"prompt": "Why?"}])
     assert {case.target for case in task.cases(None)} >= {"fr", "zh"}

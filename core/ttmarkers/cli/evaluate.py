@@ -82,7 +82,7 @@ def evaluate(
         refuse_existing(output)
     config = context.config(overrides)
     task = load_task(task_name, context.plugins.tasks(), config)
-    cases = _cases(task, data)
+    cases = _cases(task, sources)
     if samples(task) and (model is None) == (generations is None):
         raise ConfigError("give either MODEL or --generations FILE")
     policy, cases, answers, setting = _answers(context, config, task, cases, sources, steering, limit)
@@ -102,13 +102,18 @@ def evaluate(
         _print(result)
 
 
-def _cases(task: Task, data: str | None) -> list[Any]:
+def _cases(task: Task, sources: Sources) -> list[Any]:
+    """Return the cases of the data; without any, of the stored answers' own rows if these hold what the task needs."""
     from ttmarkers.datasets import rows
+    from ttmarkers.errors import DataError
+    from ttmarkers.evaluation import read_cases
 
-    cases = task.cases(None if data is None else [row for _, row in rows([data])])
-    if not cases:
-        raise ConfigError(f"--data {data}: there are no cases")
-    return cases
+    if sources.data is None and sources.generations is not None:
+        try:
+            return read_cases(task, [row for _, row in rows([sources.generations])])
+        except DataError:
+            note("the answers' rows are no cases of the task, so its embedded sample is scored: give --data for others")
+    return read_cases(task, None if sources.data is None else [row for _, row in rows([sources.data])])
 
 
 def _answers(

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ttmarkers.records import Generation, Value
 
 
+SETTINGS = ("monolingual", "crosslingual")
+
+
 @dataclass(frozen=True)
 class LanguageCase:
     """A prompt and the ISO code of the language that its answer should have."""
@@ -59,10 +62,17 @@ class LanguageTask:
         self._scorer = ConfusionScorer()
 
     def cases(self, rows: Iterable[Mapping[str, Any]] | None) -> list[LanguageCase]:
-        """Read rows with ``prompt`` and ``target_lang``, and ``markers`` if ``fixed`` is to be asked."""
+        """Read rows with ``prompt`` and ``target_lang``, and ``markers`` if ``fixed`` is to be asked.
+
+        The benchmark's files of answers say ``language`` and ``task`` for ``target_lang`` and ``setting``.
+        """
         return [self._case(number, row) for number, row in enumerate(SAMPLE if rows is None else rows, 1)]
 
     def _case(self, number: int, row: Mapping[str, Any]) -> LanguageCase:
+        if "target_lang" not in row and row.get("task") in SETTINGS:
+            # ids of these files begin anew in each part
+            own = "-".join(str(row.get(key, "")) for key in ("task", "source", "language", "id"))
+            row = {**row, "target_lang": row.get("language"), "setting": row["task"], "id": own}
         prompt, target = row.get("prompt"), row.get("target_lang")
         if not isinstance(prompt, str) or not isinstance(target, str):
             raise DataError(f"row {number}: task language needs texts prompt and target_lang")
