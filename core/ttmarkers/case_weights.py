@@ -233,8 +233,9 @@ def _case_weights(sizes: Sequence[int], resamples: int, rng: Generator) -> Array
     if len(sizes) == 1:
         picks = rng.integers(0, count, size=(resamples, draws[0]))
     else:
-        starts = ends - whole
-        picks = rng.integers(numpy.repeat(starts, draws), numpy.repeat(ends, draws), size=(resamples, draws.sum()))
+        # numpy draws whole numbers with bounds of their own far slower than fractions
+        fractions = rng.random(size=(resamples, int(draws.sum())))
+        picks = (fractions * numpy.repeat(whole, draws)).astype(numpy.int64) + numpy.repeat(ends - whole, draws)
     picks += numpy.arange(resamples)[:, None] * count
     drawn = numpy.bincount(picks.ravel(), minlength=resamples * count).reshape(resamples, count)
     weights: Array = drawn * numpy.repeat(whole / draws, whole)

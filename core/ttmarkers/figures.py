@@ -29,7 +29,7 @@ class Group:
 
 
 def interval_plot(groups: Sequence[Group], title: str, *, share: bool = True) -> str:
-    """Return a plot of estimates with their intervals, one row a group, the axis from zero.
+    """Return a plot of estimates with their intervals, one row a group, the axis from zero or from what is below it.
 
     Args:
         groups: from top to bottom.
@@ -62,7 +62,8 @@ def interval_plot(groups: Sequence[Group], title: str, *, share: bool = True) ->
         )
     axes.set_yticks(range(len(groups)), [group.label for group in groups])
     axes.set_ylim(len(groups) - 0.5, -0.5)
-    axes.set_xlim(0, 100 if share else None)
+    lowest = min(scale * estimate.low for group in groups for estimate in group.values.values())
+    axes.set_xlim(0 if share else min(0.0, 1.05 * lowest), 100 if share else None)
     axes.set_xlabel(title + (", per cent" if share else ""))
     axes.grid(axis="x", color=INK, alpha=0.15, linewidth=0.6)
     if len(series) > 1:
