@@ -258,13 +258,23 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = (), profile
     data = {key: value for key, value in data.items() if value is not None}  # a section that holds only comments
     for setting in overrides:
         _set(data, setting)
+    return make_config(over_profile(data, profiles), name)
+
+
+def over_profile(data: dict[str, Any], profiles: Profiles | None) -> dict[str, Any]:
+    """Return a config laid over the profile that it names (``data.profile``), if it names one.
+
+    Args:
+        data: of the config.
+        profiles: returns the YAML of a profile by name.
+    """
     section = data.get("data")
     profile = section.get("profile") if isinstance(section, dict) else None
-    if profile is not None and profiles is not None:
-        below = read_yaml(profiles(str(profile)), f"profile {profile}") or {}
-        make_config(below, f"profile {profile}")
-        data = merge(below, data)
-    return make_config(data, name)
+    if profile is None or profiles is None:
+        return data
+    below = read_yaml(profiles(str(profile)), f"profile {profile}") or {}
+    make_config(below, f"profile {profile}")
+    return merge(below, data)
 
 
 def make_config(data: Mapping[str, Any], name: str = "config") -> Config:

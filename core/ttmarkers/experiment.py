@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from ttmarkers.config import Config, Section, make_config
+from ttmarkers.config import Config, Section, make_config, over_profile
 from ttmarkers.errors import ConfigError, did_you_mean
 from ttmarkers.settings import merge, override, read_yaml, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from ttmarkers.config import Profiles
 
 SEED = "seed"
 
@@ -145,11 +147,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment that was read and checked; ``folder`` is where its file lies."""
+    """An experiment that was read and checked.
+
+    Attributes:
+        name: its file's, without the suffix.
+        folder: where its file lies; files that it names are looked for there, then where the command runs.
+        spec: what it says.
+        profiles: returns the YAML of a profile by name, for ``config.data.profile``.
+    """
 
     name: str
     folder: Path
     spec: ExperimentConfig
+    profiles: Profiles | None = None
 
     @property
     def seeds(self) -> list[int]:
@@ -190,15 +200,16 @@ class Experiment:
             override(data, key, value, where=self.name)
         if measure is not None and measure.options:
             data = merge(data, {"evaluate": {"options": {measure.task: measure.options}}})
-        return make_config(data, self.name)
+        return make_config(over_profile(data, self.profiles), self.name)
 
 
-def read_experiment(path: Path, settings: Sequence[str] = ()) -> Experiment:
+def read_experiment(path: Path, settings: Sequence[str] = (), profiles: Profiles | None = None) -> Experiment:
     """Read an experiment's file; ``extends: FILE`` in it names one that it is laid over.
 
     Args:
         path: the file.
         settings: ``key=value`` with dotted keys of the experiment, over the file.
+        profiles: see `Experiment`.
 
     Raises:
         ConfigError: if it cannot be read, a key does not exist or a value does not fit.
@@ -210,7 +221,7 @@ def read_experiment(path: Path, settings: Sequence[str] = ()) -> Experiment:
             raise ConfigError(f"--set {setting!r}: write key=value, such as config.train.model=scratch:small")
         override(data, key, read_yaml(text, f"--set {setting!r}"), where=f"--set {setting!r}")
     try:
-        return Experiment(path.stem, path.parent, ExperimentConfig.model_validate(data))
+        return Experiment(path.stem, path.parent, ExperimentConfig.model_validate(data), profiles)
     except ValidationError as error:
         raise ConfigError(sentence(error, str(path), ExperimentConfig)) from error
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ttmarkers.annotation import annotate
+from ttmarkers.annotation_job import annotation_job
 from ttmarkers.checkpoint import load_checkpoint
 from ttmarkers.datasets import expand, rows
 from ttmarkers.errors import CheckpointError, ConfigError, did_you_mean
@@ -22,15 +23,12 @@ from ttmarkers.evaluation import answer, chosen, load_task, prepare, read_cases,
 from ttmarkers.experiment_cache import has_key, key, model_stamp, slug, stamp
 from ttmarkers.manifest import atomic, manifest, write_json
 from ttmarkers.paper import paper_table
-from ttmarkers.plan import make_plan
 from ttmarkers.protocols import Setting
 from ttmarkers.results import Scored, summarise
 from ttmarkers.steering import Wish, steer
 from ttmarkers.stored import ANSWERS, match_generations, read_scored, write_generations
 from ttmarkers.synthetic.sources import PREFIX, synthetic_rows
-from ttmarkers.taxonomy import make_taxonomy
 from ttmarkers.training import TrainingJob, train
-from ttmarkers.worker import AnnotationJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -185,12 +183,9 @@ class Lab:
         own = key("rows", [stamp(name) for name in expand(inputs)], sections)
         target = self.folder / "data" / f"marked-{own[:8]}.jsonl"
         if not target.exists():
-            taxonomy = make_taxonomy(self.plugins.marker_types().all())
-            plan = make_plan(taxonomy, config.markers, self.plugins.extractors())
             with self._timed(f"annotating {', '.join(spec.rows)}"):
-                annotate(
-                    AnnotationJob(inputs, target, plan, columns=config.data.columns, max_chars=config.data.max_chars)
-                )
+                resume = any(target.parent.glob(f"{target.name}.parts*"))
+                annotate(annotation_job(config, self.plugins, inputs, target, resume=resume))
         return (str(target),)
 
     def _source(self, experiment: Experiment, name: str) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ttmarkers.annotation_job import annotation_plan
 from ttmarkers.extraction import Extraction
-from ttmarkers.plan import make_plan
 from ttmarkers.records import Example, Origin
-from ttmarkers.taxonomy import make_taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,11 +31,10 @@ class Finder:
 
     def __init__(self, setting: Setting) -> None:
         markers = setting.config.markers.model_copy(update={"declared": {}, "use": None})
-        taxonomy = make_taxonomy(setting.plugins.marker_types().all())
-        plan = make_plan(taxonomy, markers, setting.plugins.extractors())
+        plan = annotation_plan(setting.config.model_copy(update={"markers": markers}), setting.plugins)
         self._extraction = Extraction(plan)
         found = {name for step in plan.steps for name in step.wanted}
-        self.names = tuple(name for name in taxonomy.names if name in found)
+        self.names = tuple(name for name in plan.taxonomy.names if name in found)
 
     def find(self, answers: Sequence[tuple[str, Sequence[Message], str]]) -> list[dict[str, Value]]:
         """Return the markers of answers, each given with its id and prompt; an empty answer shows none."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import json
 import signal
 import subprocess
 import time
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +18,8 @@ from support import TTM, environment, ok, read_rows, ttm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from ttmarkers.plugins import Plugins
 
 CONFIG = {
     "train": {"num_train_epochs": 1, "save_strategy": "no", "model": "scratch:tiny"},
@@ -184,6 +188,27 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
     assert len(list(out.glob("models/*/run.json"))) == 4
     system = found["experiments"]["exp"]["length"]["systems"]["fixed"]
     assert (system["runs"], system["seeds"], len(set(system["models"]))) == (2, [0, 1], 2)
+
+
+def test_quickstart(tmp_path: Path, plugins: Plugins) -> None:
+    """The quickstart, made small: its summary holds figures of all systems, over all and in head and tail."""
+    from ttmarkers.cli.quickstart import MARKERS, summary
+    from ttmarkers.experiment import read_experiment
+    from ttmarkers.experiment_report import run_experiments
+
+    source = importlib.resources.files("ttmarkers_templates").joinpath("experiments/quickstart.yaml")
+    small = ["rows=['synthetic:train:100']", "config.train.num_train_epochs=1", "config.decode.max_new_tokens=24"]
+    small += [f"measures.{name}.limit=14" for name in ("length", "language", "markers")]
+    with importlib.resources.as_file(source) as path:
+        experiment = read_experiment(path, small)
+    found = run_experiments([experiment], tmp_path / "quick", plugins, lambda line: None, lambda *_: nullcontext(int))
+    said = summary(found)
+    assert set(said) == {"seconds", "report", "violations", "language", "prediction", "head", "tail", "steps"}
+    assert set(said["violations"]) == set(said["tail"]["violations"]) == {"baseline", "inferred", "fixed"}
+    assert set(said["prediction"]) == set(MARKERS)
+    assert said["violations"]["fixed"]["n"] == 14
+    assert said["head"]["violations"]["fixed"]["n"] + said["tail"]["violations"]["fixed"]["n"] == 14
+    assert Path(said["report"]).is_file()
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ HOUSE = (
     "local_engine",
     "ray_engine",
     "annotation",
+    "annotation_job",
     "grammar",
     "guard",
     "splitting",

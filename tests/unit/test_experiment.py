@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from ttmarkers.errors import ConfigError
+from ttmarkers.evaluation import load_task
 from ttmarkers.experiment import dump, read_experiment
 from ttmarkers.paper import TABLES, paper_table
 from ttmarkers.synthetic.sources import SETS, synthetic_rows
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from ttmarkers.plugins import Plugins
 
 BASE: dict[str, Any] = {
     "rows": ["synthetic:train:10"],
@@ -90,11 +92,43 @@ def test_wrong_files(tmp_path: Path, keys: dict[str, Any], message: str) -> None
     assert message in str(caught.value)
 
 
+ROOT = Path(__file__).parents[2]
+SHIPPED = [
+    *sorted(path for path in (ROOT / "examples" / "paper").glob("*/*.yaml") if path.stem != "base"),
+    ROOT / "templates" / "ttmarkers_templates" / "experiments" / "quickstart.yaml",
+]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_shipped_experiments(path: Path, plugins: Plugins) -> None:
+    """Every experiment that is shipped can be read; its tasks, policies, tables and synthetic sets are there."""
+    read = read_experiment(path)
+    for name, measure in read.spec.measures.items():
+        assert measure.paper is None or paper_table(measure.paper)
+        if measure.data and measure.data.startswith("synthetic:"):
+            assert synthetic_rows(measure.data, 0)
+        for system in read.systems(measure):
+            for cell in read.cells(measure, system):
+                task = load_task(measure.task, plugins.tasks(), cell.config)
+                assert cell.policy in plugins.policies().names
+                for metric in measure.metrics if task.metrics else ():
+                    assert metric in task.metrics, f"{name}: {metric}"
+
+
 def test_wrong_config_in_a_cell(tmp_path: Path) -> None:
     """A dotted key that does not exist is told, wherever it stands."""
     read = read_experiment(write(tmp_path, grid={"dropout.datset": [1]}))
     with pytest.raises(ConfigError, match=r"exp: the key 'dropout\.datset' does not exist"):
         list(read.cells(read.spec.measures["length"], "fixed"))
+
+
+def test_profiles(tmp_path: Path) -> None:
+    """A profile that the config names stands below it."""
+    path = write(tmp_path, config={**BASE["config"], "data": {"profile": "mine"}, "dropout": {"sample": 0.1}})
+    profile = "dropout: {sample: 0.9, dataset: 0.2}\nmarkers: {declared: {source: {constant: Human}}}\n"
+    config = read_experiment(path, profiles={"mine": profile}.__getitem__).config()
+    assert (config.dropout.sample, config.dropout.dataset) == (0.1, 0.2)
+    assert config.markers.declared["source"].constant == "Human"
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

@@ -233,8 +233,12 @@ def test_markers_given() -> None:
     assert task.request(case, "fixed").markers == {"lang": "French", "length_sentences": 4}
     scores = task.score(case, answer(ENGLISH, {"lang": "French", "task": "Rewrite", "length_sentences": 4}))
     assert scores == {
-        "accuracy": 1.0, "accuracy.task": 1.0, "macro.task": 1.0, "adherence.lang": 0.0, "adherence.length_sentences": 0.0
-    }  # fmt: skip
+        "accuracy": 1.0,
+        "accuracy.task": 1.0,
+        "macro.task": 1.0,
+        "adherence.lang": 0.0,
+        "adherence.length_sentences": 0.0,
+    }
     shown = task.score(case, answer(f"{FRENCH} {FRENCH} {FRENCH}"))  # three sentences: one off
     assert (shown["adherence.lang"], shown["adherence.length_sentences"]) == (1.0, 1.0)
 

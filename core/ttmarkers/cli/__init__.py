@@ -67,13 +67,15 @@ class Context:
 
     def config(self, overrides: Sequence[str] = ()) -> Config:
         """Return the config file with overrides applied."""
-        from ttmarkers.components import read_data
         from ttmarkers.config import load_config
 
-        def profile(name: str) -> str:
-            return read_data(self.plugins.profiles().get(name, where="data.profile").source)
+        return load_config(self.config_path, overrides, self.profile)
 
-        return load_config(self.config_path, overrides, profile)
+    def profile(self, name: str) -> str:
+        """Return the YAML of a profile."""
+        from ttmarkers.components import read_data
+
+        return read_data(self.plugins.profiles().get(name, where="data.profile").source)
 
 
 class Group(click.Group):

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ttmarkers.cli.output import json_option, note, print_json, print_table, progress, set_option
-from ttmarkers.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ttmarkers.cli import Context
     from ttmarkers.config import Config
-    from ttmarkers.plan import Plan
     from ttmarkers.records import Spending
     from ttmarkers.worker import AnnotationJob
 
@@ -59,50 +57,16 @@ def annotate(context: Context, /, overrides: tuple[str, ...], as_json: bool, dry
 
 
 def _job(context: Context, config: Config, options: Mapping[str, Any]) -> AnnotationJob:
+    from dataclasses import replace
+
+    from ttmarkers.annotation_job import annotation_job
     from ttmarkers.datasets import expand
     from ttmarkers.earlier import carried
-    from ttmarkers.worker import AnnotationJob
 
-    plan = _plan(context, config)
-    return AnnotationJob(
-        options["inputs"],
-        options["output"],
-        plan,
-        carried=carried(expand(options["inputs"]), plan),
-        columns=config.data.columns,
-        quarantine=options["quarantine"],
-        limit=options["limit"],
-        workers=options["workers"] or int(options["engine"] == "local"),
-        engine=options["engine"],
-        row_seconds=config.data.row_seconds,
-        resume=options["resume"],
-        fitted=Path(config.markers.fitted) if config.markers.fitted else None,
-        fit_where=config.markers.fit_where,
-        max_chars=config.data.max_chars,
-        parallel=config.data.parallel.make() if config.data.parallel else None,
-        max_cost=options["max_cost"],
-    )
-
-
-def _plan(context: Context, config: Config) -> Plan:
-    from ttmarkers.plan import brief, make_plan
-    from ttmarkers.taxonomy import make_taxonomy
-
-    types, extractors = context.plugins.marker_types(), context.plugins.extractors()
-    for key in ("use", "declared", "extractors"):
-        for name in getattr(config.markers, key) or ():
-            types.get(name, where=f"markers.{key}")
-    # after all hooks were called, for a plugin may fail in one
-    if context.plugins.failed and config.markers.use is None:
-        record = context.plugins.failed[0]
-        raise PluginError(
-            f"plugin {record.name} ({record.source}) did not load ({record.error}), so markers may be missing: "
-            f"mend it, leave it out with --no-plugin {record.name}, or name the markers with --markers"
-        )
-    taxonomy = make_taxonomy(types.all(), profile=config.markers.taxonomy, order=config.markers.use)
-    everything = make_taxonomy(types.all(), profile=config.markers.taxonomy)
-    plan = make_plan(everything, config.markers.model_copy(update={"use": list(taxonomy.names)}), extractors)
-    return brief(plan, context.plugins.guides().all().values(), [Path(name) for name in config.markers.guides])
+    more = {name: options[name] for name in ("quarantine", "limit", "engine", "resume", "max_cost")}
+    workers = options["workers"] or int(options["engine"] == "local")
+    job = annotation_job(config, context.plugins, options["inputs"], options["output"], workers=workers, **more)
+    return replace(job, carried=carried(expand(options["inputs"]), job.plan))
 
 
 def _run(context: Context, config: Config, job: AnnotationJob, as_json: bool) -> None:

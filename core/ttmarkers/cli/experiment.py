@@ -25,7 +25,7 @@ def experiment(
     """Train and measure what CONFIG says, and write one report; run again, it goes on where it was."""
     from ttmarkers.experiment import read_experiment
 
-    experiments = [read_experiment(path, overrides) for path in files]
+    experiments = [read_experiment(path, overrides, context.profile) for path in files]
     note("importing torch and TRL ...")
     from ttmarkers.experiment_report import run_experiments
 
