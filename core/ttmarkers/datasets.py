@@ -1,9 +1,9 @@
 """Rows in, examples out: the accepted files and row forms.
 
-Files: ``.jsonl``, ``.jsonl.gz``, ``.parquet``, ``.csv``, and ``hf:NAME[:SPLIT]`` for a data set of the Hub or a
-folder that ``datasets`` can load. Row forms: ``messages``; ``conversations`` (``from``/``value``); ``prompt`` and
-``completion``; ``instruction`` (with ``input`` or ``context``, ``history`` and ``system``) and ``output`` or
-``response``.
+Files: ``.jsonl``, ``.jsonl.gz``, ``.json`` (a list), ``.parquet``, ``.csv``, and ``hf:NAME[:SPLIT]`` for a data set of
+the Hub or a folder that ``datasets`` can load. Row forms: ``messages``; ``conversations`` (``from``/``value``);
+``prompt`` and ``completion``; ``instruction`` (with ``input`` or ``context``, ``history`` and ``system``) and
+``output`` or ``response``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ttmarkers.records import Parallel
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".csv")
+SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".parquet", ".csv")
 HUB = "hf:"
 CHUNK_BYTES = 8_000_000  # of JSON lines, so that a chunk of long rows is not held in memory at once
 ROLES = {"human": "user", "gpt": "assistant", "user": "user", "assistant": "assistant", "system": "system"}
@@ -120,7 +120,16 @@ def _slices(name: str, rows: Iterator[Any], size: int, first: int) -> Iterator[C
 def _rows(name: str) -> Iterator[Mapping[str, Any]]:
     if name.startswith(HUB):
         return _hub_rows(name)
+    if name.endswith(".json"):
+        return _json_rows(name)
     return _csv_rows(name) if name.endswith(".csv") else _parquet_rows(name)
+
+
+def _json_rows(name: str) -> Iterator[Mapping[str, Any]]:
+    found = orjson.loads(Path(name).read_bytes())
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise ValueError("it holds no list of objects")
+    yield from found
 
 
 def _csv_rows(name: str) -> Iterator[Mapping[str, Any]]:
@@ -233,6 +242,9 @@ def to_prompt(row: Mapping[str, Any], origin: Origin) -> tuple[Message, ...]:
         turns = [Message("user", _text(row["prompt"], "prompt", origin))]
     elif row.get("instruction") is not None:
         turns = _alpaca({**row, "output": ""}, origin)
+    elif isinstance(row.get("turns"), list) and len(row["turns"]) == 1:  # as Arena-Hard has it
+        (said,) = row["turns"]
+        turns = [Message("user", _text(said.get("content") if isinstance(said, dict) else said, "turns", origin))]
     else:
         raise DataError(f"{origin}: there is no prompt: use a column prompt, instruction or messages")
     while turns and turns[-1].role != "user":

@@ -17,6 +17,7 @@ from ttmarkers.registry import build
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from ttmarkers.checkpoint import Checkpoint
     from ttmarkers.components import PolicyComponent
     from ttmarkers.config import DecodeConfig
     from ttmarkers.records import Request, Value
@@ -51,13 +52,16 @@ def load_engine(model: str, config: DecodeConfig, *, policy: str | None = None, 
 
 def choose_policy(name: str | None, engine: Engine, markers: Mapping[str, Value]) -> str:
     """Return the policy to use: the one named, or what fits the model and the markers that are given."""
-    if name:
-        return name
-    if not engine.marked:
+    return name or default_policy(engine.checkpoint, markers)
+
+
+def default_policy(checkpoint: Checkpoint | None, markers: Mapping[str, object]) -> str:
+    """Return the policy that fits a model and the markers that are given, where none is named."""
+    if checkpoint is None or not checkpoint.marked:
         return "none"
     if markers:
         return "fixed"
-    return "inferred" if engine.writes else "none"
+    return "inferred" if checkpoint.writes else "none"
 
 
 def run_policy(

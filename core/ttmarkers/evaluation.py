@@ -147,6 +147,7 @@ def score(task: Task, cases: Sequence[Any], answers: Sequence[Sequence[Generatio
     def scored(case: Any, found: Sequence[Generation], own: Mapping[str, Score]) -> Scored:
         share = sum(bool(generation.enforced) for generation in found) / max(len(found), 1)
         slices = {**task.slices(case), **tail.slices(getattr(case, "known", {}))}
-        return Scored(str(case.id), found, {**own, **({ENFORCED: share} if cut else {})}, slices)
+        group = str(getattr(case, "group", ""))
+        return Scored(str(case.id), found, {**own, **({ENFORCED: share} if cut else {})}, slices, group)
 
     return [scored(*each) for each in zip(cases, answers, scores, strict=True)]

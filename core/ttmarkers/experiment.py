@@ -93,8 +93,8 @@ class ExperimentConfig(Section):
     rows: list[str] = Field(default_factory=list)
     marked: list[str] = Field(default_factory=list)
     config: dict[str, Any] = Field(default_factory=dict)
-    systems: dict[str, SystemConfig]
-    measures: dict[str, MeasureConfig]
+    systems: dict[str, SystemConfig] = Field(min_length=1)
+    measures: dict[str, MeasureConfig] = Field(min_length=1)
     grid: dict[str, list[Any]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -109,6 +109,8 @@ class ExperimentConfig(Section):
         for key, values in self.grid.items():
             if not values:
                 raise ValueError(f"grid.{key} has no values")
+            if key == SEED and not all(isinstance(value, int) and value >= 0 for value in values):
+                raise ValueError(f"grid.seed holds whole numbers from 0 on, not {values}")
         if not (self.rows or self.marked):
             untrained = [name for name, system in self.systems.items() if system.model is None]
             if untrained:
@@ -164,7 +166,7 @@ class Experiment:
     @property
     def seeds(self) -> list[int]:
         """The seeds of its grid."""
-        return [int(seed) for seed in self.spec.grid.get(SEED, [self.spec.seed])]
+        return list(self.spec.grid.get(SEED, [self.spec.seed]))
 
     @property
     def variants(self) -> list[Variant]:
@@ -179,7 +181,7 @@ class Experiment:
         return [first, *(name for name in names if name != first)] if first in names else names
 
     def cells(self, measure: MeasureConfig, system: str) -> Iterator[Cell]:
-        """Yield a system at each point of the grid that makes a difference to it, with each seed."""
+        """Yield a system at each point of the grid, with each seed."""
         spec = self.spec.systems[system]
         for variant in self.variants:
             for seed in self.seeds:

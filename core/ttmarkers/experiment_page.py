@@ -10,15 +10,14 @@ import orjson
 from ttmarkers.checkpoint import find, load_checkpoint
 from ttmarkers.figures import bar_plot, loss_plot
 from ttmarkers.paper import paper_table
-from ttmarkers.report import Page, Section, Table
+from ttmarkers.report import Section, Table
 from ttmarkers.result_tables import METHOD, differences_table, figures_table, metric_plots, slices_table
-from ttmarkers.results import Compared, Result, correct, differences, summarise
-from ttmarkers.tail import BORDER, make_tail
+from ttmarkers.results import Compared, Result, correct, differences, meanings, summarise
+from ttmarkers.tail import make_tail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from ttmarkers.experiment import ExperimentConfig
     from ttmarkers.experiment_run import Asked, Measured
     from ttmarkers.records import Metric
 
@@ -34,7 +33,7 @@ class Findings:
 
     def __init__(self, measured: Measured) -> None:
         self.measured = measured
-        spec, resamples, seed = measured.spec, measured.resamples, measured.seed
+        spec, resamples, seed = measured.spec, measured.evaluate.resamples, measured.seed
         self.metrics = _chosen(measured)
         self.results: dict[str, Result] = {
             each.label: summarise(spec.task, each.policy, self.metrics, each.runs, resamples=resamples, seed=seed)
@@ -75,7 +74,9 @@ class Findings:
 
 def _chosen(measured: Measured) -> dict[str, Metric]:
     names = measured.spec.metrics or list(measured.metrics)
-    return {name: measured.metrics[name] for name in names if name in measured.metrics}
+    found = {name: measured.metrics[name] for name in names if name in measured.metrics}
+    runs = [run for asked in measured.asked for run in asked.runs]
+    return {**found, **{name: metric for name, metric in meanings({}, runs).items() if name not in found}}
 
 
 def _partner(asked: Sequence[Asked], each: Asked) -> Asked | None:
@@ -89,23 +90,22 @@ def _within(path: Path | str, folder: Path) -> str:
     return text.removeprefix(start)
 
 
-def experiment_page(spec: ExperimentConfig, found: Sequence[Findings], folder: Path, facts: Mapping[str, str]) -> Page:
-    """Return the whole report.
+def experiment_sections(found: Sequence[Findings], folder: Path) -> list[Section]:
+    """Return a section for each measure.
 
     Args:
-        spec: of the experiment.
         found: one for each measure.
         folder: the experiment's, from which files are named.
-        facts: what stands at its foot.
     """
-    lead = " ".join(spec.text) or "Systems side by side on the same prompts."
-    sections = [section(each, folder) for each in found]
-    return Page(
-        spec.title, lead, [*sections, *trained(found, folder), Section("How to read the figures", [METHOD])], facts
-    )
+    return [section(each, folder) for each in found]
 
 
-def trained(found: Sequence[Findings], folder: Path) -> Iterator[Section]:
+def closing_sections(found: Sequence[Findings], folder: Path) -> list[Section]:
+    """Return what stands at a report's end: what models were trained on, and how to read the figures."""
+    return [*_trained(found, folder), Section("How to read the figures", [METHOD])]
+
+
+def _trained(found: Sequence[Findings], folder: Path) -> Iterator[Section]:
     """Yield a section on what the models were trained on, and how their losses fell."""
     models = dict.fromkeys(model for each in found for asked in each.measured.asked for model in asked.models)
     logs, counted = {}, None
@@ -117,18 +117,20 @@ def trained(found: Sequence[Findings], folder: Path) -> Iterator[Section]:
             counted = load_checkpoint(model)
     if counted is None:
         return
-    tail = make_tail(counted, None)
+    evaluate = found[0].measured.evaluate
+    tail = make_tail(counted, evaluate.tail, evaluate.border)
     rows = [
         [name, value, str(n), f"{n / counted.rows:.1%}", "tail" if tail.rare(name, value) else "head"]
         for name in tail.names
         for value, n in sorted(counted.counts.get(name, {}).items(), key=lambda item: -item[1])
     ]
-    text = f"{counted.rows} rows. A value is in the tail if it holds under {BORDER:.0%} of them; its bar is hatched."
-    bars = [(f"{name}: {value}", 100 * int(n) / counted.rows, part == "tail") for name, value, n, _, part in rows]
-    plots = [bar_plot(bars, "share of the training rows, per cent"), *([loss_plot(logs)] if logs else [])]
-    yield Section(
-        "What the models were trained on", [text], [Table(["marker", "value", "rows", "share", ""], rows)], plots
+    text = (
+        f"{counted.rows} rows. A value is in the tail if it holds under {tail.border:.0%} of them; its bar is hatched."
     )
+    bars = [(f"{name}: {value}", 100 * int(n) / counted.rows, part == "tail") for name, value, n, _, part in rows]
+    plots = [bar_plot(bars, "share of the training rows, per cent")] if bars else []
+    table = Table(["marker", "value", "rows", "share", ""], rows)
+    yield Section("What the models were trained on", [text], [table], [*plots, *([loss_plot(logs)] if logs else [])])
 
 
 def section(found: Findings, folder: Path) -> Section:
@@ -165,5 +167,7 @@ def _passages(found: Findings) -> Iterator[tuple[str, str]]:
         path = each.folders[0] / "generations.jsonl"
         with path.open("rb") as stream:
             row = orjson.loads(stream.readline())
+        if "raw" not in row:  # no model was asked
+            continue
         asked = row["prompt"] if isinstance(row["prompt"], str) else row["prompt"][-1]["content"]
         yield f"{each.label}: {' / '.join(line for line in asked.splitlines() if line)[:300]}", str(row["raw"])[:1500]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ttmarkers.errors import OutputExistsError
+from ttmarkers.errors import ConfigError, OutputExistsError
 from ttmarkers.experiment import dump
-from ttmarkers.experiment_page import Findings, experiment_page, main_table
-from ttmarkers.experiment_run import Lab
+from ttmarkers.experiment_lab import Lab
+from ttmarkers.experiment_page import Findings, closing_sections, experiment_sections, main_table
+from ttmarkers.experiment_run import check_experiment, run_experiment
 from ttmarkers.manifest import atomic, manifest, write_json
 from ttmarkers.report import Page, page_markdown, write_page
 
@@ -78,18 +79,23 @@ def run_experiments(
         folder: of everything that is written: an experiment's, an empty or a new one.
         plugins: the loaded plugins.
         say: takes lines for people.
-        progress: see `ttmarkers.experiment_run.Lab`.
+        progress: see `ttmarkers.experiment_lab.Lab`.
 
     Raises:
         OutputExistsError: if the folder holds something else.
     """
     if folder.exists() and any(folder.iterdir()) and not any((folder / "configs").glob("*.yaml")):
         raise OutputExistsError(f"{folder} exists already and is no experiment's: name another folder with -o")
+    names = [experiment.name for experiment in experiments]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"two experiments are named {name!r}, by their files: give one file another name")
+    lab = Lab(folder, plugins, say, progress)
     for experiment in experiments:
         with atomic(folder / "configs" / f"{experiment.name}.yaml") as stream:
             stream.write(dump(experiment.spec))
-    lab = Lab(folder, plugins, say, progress)
-    found = {each.name: [Findings(measured) for measured in lab.run(each)] for each in experiments}
+        check_experiment(lab, experiment)
+    found = {each.name: [Findings(measured) for measured in run_experiment(lab, each)] for each in experiments}
     reported = Reported(folder, lab.seconds, found)
     page = _page(experiments, reported, lab)
     write_page(page, reported.report)
@@ -97,16 +103,25 @@ def run_experiments(
         text.write(page_markdown(page).encode())
     summary = {name: value for name, value in reported.to_json().items() if name != "report"}
     write_json(folder / SUMMARY, summary)
-    names = [str(folder / "configs" / f"{each.name}.yaml") for each in experiments]
-    write_json(folder / "run.json", manifest("experiment", experiments[0].config(), plugins, names, steps=lab.seconds))
+    configs = [str(folder / "configs" / f"{name}.yaml") for name in names]
+    write_json(
+        folder / "run.json", manifest("experiment", experiments[0].config(), plugins, configs, steps=lab.seconds)
+    )
     return reported
 
 
 def _page(experiments: Sequence[Experiment], reported: Reported, lab: Lab) -> Page:
     """Return one page of all experiments."""
     facts = {"steps of this run": ", ".join(f"{step} {seconds:.0f} s" for step, seconds in lab.seconds.items()) or "-"}
-    pages = [experiment_page(each.spec, reported.found[each.name], reported.folder, facts) for each in experiments]
-    if len(pages) == 1:
-        return pages[0]
-    sections = [section for page in pages for section in page.sections[:-1]]
-    return Page("Experiments", " ".join(page.lead for page in pages), [*sections, pages[0].sections[-1]], facts)
+    sections = [
+        part for each in experiments for part in experiment_sections(reported.found[each.name], reported.folder)
+    ]
+    titles = dict.fromkeys(each.spec.title for each in experiments)
+    lead = " ".join(dict.fromkeys(text for each in experiments for text in each.spec.text))
+    everything = [found for measures in reported.found.values() for found in measures]
+    return Page(
+        ", ".join(titles),
+        lead or "Systems side by side on the same prompts.",
+        [*sections, *closing_sections(everything, reported.folder)],
+        facts,
+    )

@@ -203,6 +203,7 @@ class Engine:
             fault=answer.split.fault,
             stats=answer.stats,
             enforced=answer.enforced,
+            asked=dict(begun.request.markers) if self.marked else {},
         )
 
     def room(self, tokens: int) -> int:

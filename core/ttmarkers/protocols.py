@@ -120,8 +120,9 @@ class Policy(Protocol):
 class Case(Protocol):
     """One prompt of a task, with what is needed to score an answer to it.
 
-    A case may have further attributes: ``prompts``, the texts by which a stored answer may be matched, and ``known``,
-    markers that the case is known to have, by which results are broken down into head and tail.
+    A case may have further attributes: ``prompts``, the texts by which a stored answer may be matched; ``known``,
+    markers that it is known to have, by which results are broken down into head and tail; and ``group``, a name that
+    it shares with the cases that ask the same prompt, which then count as one.
     """
 
     @property

@@ -263,6 +263,7 @@ class Generation:
         stats: counts, such as ``forward_passes``, ``block_tokens`` and ``answer_tokens``.
         chances: marker -> value -> probability, the likeliest first, where a policy found it out.
         enforced: limit -> number that the answer was cut to; such an answer did not obey.
+        asked: the markers that were asked for.
     """
 
     id: str
@@ -276,3 +277,4 @@ class Generation:
     stats: Mapping[str, int | float] = field(default_factory=dict)
     chances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     enforced: Mapping[str, int] = field(default_factory=dict)
+    asked: Mapping[str, Value] = field(default_factory=dict)

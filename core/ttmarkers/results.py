@@ -75,12 +75,21 @@ class Result:
 
 @dataclass(frozen=True)
 class Scored:
-    """One case with its answers and its figures."""
+    """One case with its answers and its figures.
+
+    Attributes:
+        id: of the case.
+        answers: to it.
+        scores: metric -> score.
+        slices: property -> value.
+        group: what cases have in common that ask the same prompt; empty if no other does.
+    """
 
     id: str
     answers: Sequence[Generation]
     scores: Mapping[str, Score]
     slices: Mapping[str, str]
+    group: str = ""
 
 
 def meanings(metrics: Mapping[str, Metric], runs: Sequence[Sequence[Scored]]) -> dict[str, Metric]:
@@ -113,23 +122,67 @@ def summarise(
     def figures(places: Sequence[int]) -> dict[str, Estimate]:
         found = {}
         for name, metric in meaning.items():
-            values = scores(runs, name, places)
-            if any(value is not None for run in values for value in run):
-                found[name] = estimate(values, metric, cells(runs[0], metric, places), resamples=resamples, seed=seed)
+            part = units(runs, name, metric, places)
+            if any(value is not None for run in part.runs for value in run):
+                found[name] = estimate(part.runs, part.metric, part.cells, resamples=resamples, seed=seed)
         return found
 
     slices = [Slice(by, value, len(places), figures(places)) for by, value, places in groups(runs[0])]
     return Result(task, policy, len(runs[0]), figures(range(len(runs[0]))), slices, meaning, len(runs))
 
 
-def scores(runs: Sequence[Sequence[Scored]], name: str, places: Sequence[int]) -> list[list[Score | None]]:
-    """Return one metric's scores by run and case."""
-    return [[run[place].scores.get(name) for place in places] for run in runs]
+@dataclass(frozen=True)
+class Units:
+    """What is resampled: prompts, by run, with the cell that each belongs to, and the metric of their scores."""
+
+    runs: list[list[Score | None]]
+    metric: Metric
+    cells: list[tuple[str, ...]]
 
 
-def cells(run: Sequence[Scored], metric: Metric, places: Sequence[int]) -> list[tuple[str, ...]]:
-    """Return the cells that a metric is averaged within; none if it is a plain mean."""
-    return [tuple(run[place].slices.get(by, "") for by in metric.over) for place in places] if metric.over else []
+def units(runs: Sequence[Sequence[Scored]], name: str, metric: Metric, places: Sequence[int]) -> Units:
+    """Return one metric's scores by run and prompt.
+
+    Cases that ask the same prompt are one unit, or a prompt that is asked four times would count as four.
+    """
+    scored = [[run[place].scores.get(name) for place in places] for run in runs]
+    items = [runs[0][place] for place in places]
+    cells = [tuple(item.slices.get(by, "") for by in metric.over) for item in items] if metric.over else []
+    names = [(item.group or item.id, cells[place] if cells else ()) for place, item in enumerate(items)]
+    together: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    for place, unit in enumerate(names):
+        together.setdefault(unit, []).append(place)
+    if len(together) == len(items):
+        return Units(scored, metric, cells)
+    parts = list(together.values())
+    summed, meaning = _grouped(scored, metric, parts)
+    return Units(summed, meaning, [cells[part[0]] for part in parts] if cells else [])
+
+
+def _grouped(
+    scored: list[list[Score | None]], metric: Metric, parts: list[list[int]]
+) -> tuple[list[list[Score | None]], Metric]:
+    """Return the scores of groups of cases, and what the metric then is."""
+
+    def known(run: list[Score | None], part: list[int]) -> list[Score]:
+        return [value for place in part if (value := run[place]) is not None]
+
+    groups = [[known(run, part) for part in parts] for run in scored]
+    if metric.combine:
+        return [[_sum(values) if values else None for values in run] for run in groups], metric
+    if len({len(values) for run in groups for values in run if values}) <= 1:
+        return [[_mean(values) if values else None for values in run] for run in groups], metric
+    weighed = replace(metric, combine=lambda sums: sums[0] / sums[1])
+    return [[(_sum(values)[0], float(len(values))) if values else None for values in run] for run in groups], weighed
+
+
+def _sum(values: list[Score]) -> tuple[float, ...]:
+    rows = [value if isinstance(value, tuple) else (value,) for value in values]
+    return tuple(math.fsum(column) for column in zip(*rows, strict=True))
+
+
+def _mean(values: list[Score]) -> float:
+    return _sum(values)[0] / len(values)
 
 
 def groups(run: Sequence[Scored]) -> Iterator[tuple[str, str, list[int]]]:
@@ -205,10 +258,9 @@ def differences(
         if metric.better == "neither":
             continue
         for slice_by, value, places in parts:
-            one, other = scores(first, name, places), scores(second, name, places)
-            if any(a is not None and b is not None for a, b in zip(one[0], other[0], strict=True)):
-                where = cells(first[0], metric, places)
-                difference = compare(one, other, metric, where, resamples=resamples, seed=seed)
+            one, other = _alike(first, second, name, metric, places)
+            if any(a is not None and b is not None for a, b in zip(one.runs[0], other.runs[0], strict=True)):
+                difference = compare(one.runs, other.runs, one.metric, one.cells, resamples=resamples, seed=seed)
                 found.append(Compared(system[0], against[0], slice_by, value, name, metric.share, difference))
     return found
 
@@ -219,10 +271,25 @@ def correct(found: Sequence[Compared]) -> list[Compared]:
     return [replace(each, corrected=p) for each, p in zip(found, ps, strict=True)]
 
 
+def _alike(
+    first: list[list[Scored]], second: list[list[Scored]], name: str, metric: Metric, places: Sequence[int]
+) -> tuple[Units, Units]:
+    """Return the units of two systems: the same, by the cases to which the metric applies in all runs of both."""
+    whole = [
+        place for place in places if all(run[place].scores.get(name) is not None for run in (*first, *second))
+    ] or list(places)
+    return units(first, name, metric, whole), units(second, name, metric, whole)
+
+
 def _common(
     first: Sequence[Sequence[Scored]], second: Sequence[Sequence[Scored]]
 ) -> tuple[list[list[Scored]], list[list[Scored]]]:
-    """Return the cases that both have, in the same order, and as many runs of the one as of the other."""
+    """Return the cases that both have, in the same order.
+
+    If a system was asked each prompt once and the other several times, the one answer stands beside each of the other.
+    """
+    first = [_spread(run, second[0]) for run in first]
+    second = [_spread(run, first[0]) for run in second]
     shared = {item.id for run in (*first, *second) for item in run}
     for run in (*first, *second):
         shared &= {item.id for item in run}
@@ -233,6 +300,16 @@ def _common(
         return [[run[name] for name in order] for run in by_id]
 
     return taken(first), taken(second)
+
+
+def _spread(run: Sequence[Scored], like: Sequence[Scored]) -> Sequence[Scored]:
+    """Return a run with a case for each of another's, where each of its own cases is a whole group of the other."""
+    own = {item.id: item for item in run}
+    if any(item.id in own for item in like) or not any(item.group in own for item in like if item.group):
+        return run
+    return [
+        replace(own[item.group], id=item.id, slices=item.slices, group=item.group) for item in like if item.group in own
+    ]
 
 
 def result_from_json(data: Mapping[str, Any]) -> Result:

@@ -182,7 +182,11 @@ def test_head_and_tail(sft: Path, baseline: Path, marked: Path, tmp_path: Path) 
         (["--policy", "fixd"], 2, "unknown policy 'fixd'"),
         (["--data", "gone.jsonl"], 2, "input 'gone.jsonl': there is no such file"),
         (["--set", "evaluate.options.length.unit=letters"], 2, "evaluate.options.length.unit = 'letters'"),
-        (["--set", "evaluate.options.length.units=words"], 2, "options of evaluate.options.length do not fit 'length'"),
+        (
+            ["--set", "evaluate.options.length.units=words"],
+            2,
+            "length.units: there is no such option without a scorer: did you mean 'unit'",
+        ),
         (["--set", "evaluate.options.lenght.unit=words"], 2, "lenght"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -77,7 +78,7 @@ def test_figures_are_traced(done: tuple[Path, Path, dict[str, Any]], sft: Path) 
     assert set(systems) == {"baseline", "inferred", "fixed"}
     for name, found in systems.items():
         (file,) = found["files"]
-        assert file == f"answers/length/{name}/seed-0/generations.jsonl"
+        assert file == f"answers/exp/length/{name}/seed-0/generations.jsonl"
         rows = read_rows(out / file)
         mean = sum(row["scores"]["violations"] for row in rows) / len(rows)
         assert found["metrics"]["violations"]["value"] == pytest.approx(mean, abs=1e-6)
@@ -102,7 +103,7 @@ def test_against_a_system(done: tuple[Path, Path, dict[str, Any]]) -> None:
     _, out, printed = done
     found = printed["experiments"]["exp"]["against"]["systems"]
     assert list(found) == ["inferred"]
-    asked = read_rows(out / "answers/against/baseline/seed-0/generations.jsonl")
+    asked = read_rows(out / "answers/exp/against/baseline/seed-0/generations.jsonl")
     assert [row["scores"] for row in asked] == [{}] * 3
 
 
@@ -112,7 +113,7 @@ def test_report(done: tuple[Path, Path, dict[str, Any]]) -> None:
     for part in (
         "Length: how long",
         "36.58 %",
-        "answers/length/fixed/seed-0/generations.jsonl",
+        "answers/exp/length/fixed/seed-0/generations.jsonl",
         "What this is.",
         "Holm",
     ):
@@ -144,7 +145,7 @@ def test_answers_are_kept_before_they_are_scored(models: dict[str, Any], tmp_pat
     failed = ttm("experiment", path, "-o", tmp_path / "out")
     assert failed.code == 1
     assert "no opinion" in failed.err
-    kept = tmp_path / "out/answers/m/inferred/seed-0/generations.jsonl"
+    kept = tmp_path / "out/answers/exp/m/inferred/seed-0/generations.jsonl"
     before = read_rows(kept)
     assert [row["scores"] for row in before] == [{}] * 3
     program.write_text(
@@ -154,6 +155,59 @@ def test_answers_are_kept_before_they_are_scored(models: dict[str, Any], tmp_pat
     after = read_rows(kept)
     assert all({"win_rate", "reward"} == set(row["scores"]) for row in after)
     assert [{**row, "scores": {}, "slices": {}} for row in after] == [{**row, "slices": {}} for row in before]
+
+
+def test_what_changed_is_noticed(models: dict[str, Any], tmp_path: Path) -> None:
+    """Other rows, another program and another model are asked or scored again; another bootstrap asks nobody."""
+    program, rows = tmp_path / "judge.py", tmp_path / "rows-1.jsonl"
+    texts = [{"id": f"c{n}", "prompt": f"Say {n}.", "output": "So."} for n in range(2)]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in texts), encoding="utf-8")
+    program.write_text("import json, sys\nprint([1 for _ in json.load(sys.stdin)['answers']])\n", encoding="utf-8")
+    model = tmp_path / "model"
+    shutil.copytree(models["inferred"]["model"], model)
+    options = {"scorer": "program", "command": f"python {program}", "buckets": []}
+    measures = {"m": {"task": "quality", "data": "rows-*.jsonl", "options": options}}
+    path = write(
+        tmp_path / "exp.yaml", systems={"a b": {"model": str(model)}, "a-b": {"model": str(model)}}, measures=measures
+    )
+
+    def run(*more: str) -> tuple[float, int, str]:
+        done = ok(ttm("experiment", path, "-o", tmp_path / "out", "--json", *more))
+        found = done.json()["experiments"]["exp"]["m"]["systems"]
+        assert {each["policy"] for each in found.values()} == {"inferred"}  # none was named
+        assert found["a b"]["files"] != found["a-b"]["files"]
+        figures = found["a b"]["metrics"]["reward"]
+        return figures["value"], figures["n"], done.err
+
+    asked = tmp_path / "out/answers/exp/m/a-b/seed-0/asked.json"
+    assert run()[:2] == (1.0, 2)
+    before = asked.stat().st_mtime_ns
+    assert " seed 0 ..." not in run()[2]
+    assert run("--set", "config.evaluate.resamples=150")[:2] == (1.0, 2)
+    program.write_text("import json, sys\nprint([2 for _ in json.load(sys.stdin)['answers']])\n", encoding="utf-8")
+    assert run()[:2] == (2.0, 2)
+    assert asked.stat().st_mtime_ns == before
+    rows.write_text("".join(json.dumps(row) + "\n" for row in texts[:1]), encoding="utf-8")
+    assert run()[:2] == (2.0, 1)
+    (model / "generation_config.json").write_text("{}", encoding="utf-8")
+    before = asked.stat().st_mtime_ns
+    run()
+    assert asked.stat().st_mtime_ns != before
+
+
+def test_files_of_one_name(models: dict[str, Any], tmp_path: Path) -> None:
+    """Two experiments of one name are refused; names that lead out of the folder stay in it."""
+    (tmp_path / "b").mkdir()
+    measures = {"../../up": SHORT}
+    one, other = (
+        write(folder / "exp.yaml", systems=models, measures=measures) for folder in (tmp_path, tmp_path / "b")
+    )
+    failed = ttm("experiment", one, other, "-o", tmp_path / "out")
+    assert failed.code == 2
+    assert "two experiments are named 'exp'" in failed.err
+    ok(ttm("experiment", one, "-o", tmp_path / "c" / "d" / "out"))
+    assert {path.name for path in (tmp_path / "c").iterdir()} == {"d"}
+    assert {path.name for path in (tmp_path / "c" / "d").iterdir()} == {"out"}
 
 
 TRAINED = {
@@ -221,6 +275,10 @@ def test_quickstart(tmp_path: Path, plugins: Plugins) -> None:
         ({"rows": ["synthetic:trian:9"]}, "there is no synthetic set 'trian'"),
         ({"rows": ["gone.jsonl"]}, "gone.jsonl"),
         ({"config": {"train": {}}}, "config.train.model is missing"),
+        ({"grid": {"seed": ["a"]}}, "grid.seed holds whole numbers"),
+        ({"systems": {"a": {"model": "/nowhere"}}}, "there is no folder /nowhere"),
+        ({"measures": {"m": {**SHORT, "against": "fixt"}}}, "fixt"),
+        ({"measures": {}}, "measures"),
         ({"config": {"train": {"model": "scratch:tiny", "strategy": "stf"}}}, "did you mean 'sft'"),
     ],
     ids=str,

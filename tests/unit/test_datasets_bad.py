@@ -71,7 +71,7 @@ def test_rows_that_ask_nothing(row: dict[str, Any], message: str) -> None:
     [
         ("gone.jsonl", "there is no such file, and no file matches it"),
         ("*.jsonl", "there is no such file, and no file matches it"),
-        ("data.txt", "its kind is not known, use one of .jsonl, .jsonl.gz, .parquet, .csv"),
+        ("data.txt", "its kind is not known, use one of .jsonl, .jsonl.gz, .json, .parquet, .csv"),
     ],
 )
 def test_inputs_that_are_not_there(tmp_path: Path, name: str, message: str) -> None:

@@ -11,7 +11,7 @@ from ttmarkers.components import MarkerType
 from ttmarkers.errors import DataError
 from ttmarkers.records import Generation, Metric
 from ttmarkers.results import Scored, correct, differences, result_from_json, summarise
-from ttmarkers.stored import match_generations, read_scored, write_generations
+from ttmarkers.stored import read_scored, write_generations
 from ttmarkers.tail import known_markers, make_tail
 from ttmarkers.taxonomy import Taxonomy
 
@@ -96,6 +96,39 @@ def test_differences() -> None:
     assert [each.by for each in differences(("one", [first]), ("two", [second]), HIT, [], resamples=100)] == [""]
 
 
+def grouped(name: str, group: str, hit: float | None) -> Scored:
+    """Return a case that asks the prompt of others too."""
+    return Scored(name, (said(name),), {} if hit is None else {"hit": hit}, {}, group)
+
+
+def test_one_prompt_asked_often() -> None:
+    """Cases of one prompt count as one: the figure is the same, n and interval are those of the prompts."""
+    often = [grouped(f"{p}@{n}", str(p), float(p % 2)) for p in range(6) for n in range(4)]
+    once = [grouped(str(p), str(p), float(p % 2)) for p in range(6)]
+    many, few = (summarise("task", "", HIT, [run], resamples=200).metrics["hit"] for run in (often, once))
+    assert many == few
+    assert few.n == 6
+    uneven = [*often, *(grouped(f"0@{n}", "0", 1.0) for n in range(4, 8)), grouped("x", "9", None)]
+    assert summarise("task", "", HIT, [uneven], resamples=200).metrics["hit"].value == pytest.approx(16 / 28)
+
+
+def test_asked_once_beside_asked_often() -> None:
+    """A system that was asked each prompt once is compared with each answer of one that was asked several times."""
+    once = [grouped(str(p), str(p), 0.0) for p in range(20)]
+    often = [
+        Scored(f"{p}@{n}", (said("x"),), {"hit": float(n)}, {"value": str(n)}, str(p))
+        for p in range(20)
+        for n in (0, 1)
+    ]
+    for one, other, sign in ((once, often, 1), (often, once, -1)):
+        found = differences(("one", [one]), ("two", [other]), HIT, resamples=200)
+        assert [(each.by, each.value, round(each.difference.value, 9), each.difference.n) for each in found] == [
+            ("", "", sign * 0.5, 20),
+            ("value", "0", 0.0, 20),
+            ("value", "1", sign * 1.0, 20),
+        ]
+
+
 COUNTS = {"lang": {"English": 950, "French": 50, "German": 49}, "length_tokens": {"n": 1000}}
 TYPES = Taxonomy(
     (MarkerType("lang", "", "categorical", ("English", "French", "German")), MarkerType("length_tokens", "", "int"))
@@ -112,32 +145,6 @@ def test_head_and_tail() -> None:
     assert make_tail(None, None).slices({"lang": "German"}) == {}
     assert known_markers({"markers": {"lang": "French", "task": None}}) == {"lang": "French"}
     assert known_markers({"markers": "none"}) == {}
-
-
-class Case:
-    """A case of some task."""
-
-    def __init__(self, name: str, *prompts: str) -> None:
-        self.id, self.prompts = name, prompts
-
-
-def test_stored_answers() -> None:
-    """Answers are found by id or prompt; several of one case stand in several rows or in a list."""
-    rows = [
-        ("row 1", {"id": "a", "text": "one"}),
-        ("row 2", {"id": "a", "text": "two", "raw": "<b>two", "markers": {"lang": "French"}}),
-        ("row 3", {"prompt": "Why?", "output": ["three", "four"]}),
-        ("row 4", {"id": "c#0", "case": "c", "completion": "five"}),
-    ]
-    cases = [Case("a"), Case("b", "Why?"), Case("c")]
-    many = match_generations(cases, rows, samples=2)
-    assert [[each.text for each in found] for found in many] == [["one", "two"], ["three", "four"], ["five"]]
-    assert (many[0][1].raw, many[0][1].markers) == ("<b>two", {"lang": "French"})
-    assert [[each.text for each in found] for found in match_generations(cases, rows)] == [["two"], ["four"], ["five"]]
-    with pytest.raises(DataError, match="no stored answer belongs to case 'd'"):
-        match_generations([Case("d", "How?")], rows)
-    with pytest.raises(DataError, match="row 9: there is no answer"):
-        match_generations(cases, [("row 9", {"id": "a", "output": []})])
 
 
 def test_scores_on_disk(tmp_path: Path) -> None:

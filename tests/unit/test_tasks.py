@@ -20,6 +20,7 @@ from ttmarkers_plugins.tasks.markers import MarkersTask, binned, calibration_err
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from ttmarkers.records import Value
 
@@ -111,6 +112,20 @@ def test_length_with_other_markers() -> None:
     assert task.request(case, "fixed").markers == {"domain": "Legal", "length_tokens": 5}
     assert task.request(case, "inferred").markers == {}
     assert case.known == {"domain": "Legal", "lang": "French"}
+
+
+def test_win_rate_of_answers_that_keep_the_limit(tmp_path: Path) -> None:
+    """With a scorer, answers that keep the limit are compared with the row's; the others are not."""
+    program = tmp_path / "judge.py"
+    program.write_text("import json, sys\nprint([len(text) for text in json.load(sys.stdin)['answers']])\n")
+    task = LengthTask(scorer="program", command=f"python {program}")
+    cases = task.cases([{**LIMIT, "id": name, "output": "four"} for name in "abc"])
+    scores = task.score_all(cases, [[answer(text)] for text in ("longer", "four", "one two three four five six")])
+    assert [each.get("win_rate") for each in scores] == [1.0, 0.5, None]
+    assert [each["violations"] for each in scores] == [0.0, 0.0, 1.0]
+    assert "win_rate" in task.metrics
+    with pytest.raises(ConfigError, match="case 'a' has no answer to compare with"):
+        task.score_all(task.cases([{**LIMIT, "id": "a"}]), [[answer("one")]])
 
 
 def test_length_in_sentences() -> None:
@@ -231,7 +246,8 @@ def test_markers_given() -> None:
     task = prepared(MarkersTask(markers=["lang", "task", "length_sentences"], give=["lang", "length_sentences"]))
     (case,) = task.cases([{**ROW, "markers": {"lang": "French", "task": "Rewrite", "length_sentences": 4}}])
     assert task.request(case, "fixed").markers == {"lang": "French", "length_sentences": 4}
-    scores = task.score(case, answer(ENGLISH, {"lang": "French", "task": "Rewrite", "length_sentences": 4}))
+    given = {"lang": "French", "length_sentences": 4}
+    scores = task.score(case, replace(answer(ENGLISH, {**given, "task": "Rewrite"}), asked=given))
     assert scores == {
         "accuracy": 1.0,
         "accuracy.task": 1.0,
@@ -239,7 +255,7 @@ def test_markers_given() -> None:
         "adherence.lang": 0.0,
         "adherence.length_sentences": 0.0,
     }
-    shown = task.score(case, answer(f"{FRENCH} {FRENCH} {FRENCH}"))  # three sentences: one off
+    shown = task.score(case, replace(answer(f"{FRENCH} {FRENCH} {FRENCH}"), asked=given))  # three sentences: one off
     assert (shown["adherence.lang"], shown["adherence.length_sentences"]) == (1.0, 1.0)
 
 

@@ -10,7 +10,7 @@ import click
 
 from ttmarkers.cli.output import json_option, note, print_json, print_table, progress, set_option
 from ttmarkers.cli.steering import steer, steering_options
-from ttmarkers.errors import ConfigError
+from ttmarkers.errors import ConfigError, TtmError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ttmarkers.results import Result, Scored
 
 
+STAND_IN = 200  # words of an answer that is not written, for the estimate of a judge's cost
+
+
 @dataclass(frozen=True)
 class Sources:
     """Where answers come from: a model, or a file; and what they are compared with."""
@@ -33,6 +36,8 @@ class Sources:
     generations: str | None
     against: str | None
     counts: str | None
+    partial: bool
+    dry_run: bool
 
     @property
     def files(self) -> list[str]:
@@ -50,6 +55,7 @@ class Sources:
     "--against", metavar="FILE", help="Stored answers of the system to compare with (tasks winrate, quality)."
 )
 @click.option("--counts", metavar="MODEL", help="Whose training counts tell head from tail; those of MODEL by default.")
+@click.option("--partial", is_flag=True, help="Leave out cases that no stored answer belongs to, and say how many.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first cases.")
 @click.option("--dry-run", is_flag=True, help="Say what scoring would cost, and send nothing.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for answers, scores and run.json.")
@@ -65,6 +71,7 @@ def evaluate(
     generations: str | None,
     against: str | None,
     counts: str | None,
+    partial: bool,
     limit: int | None,
     dry_run: bool,
     output: Path | None,
@@ -77,9 +84,11 @@ def evaluate(
     from ttmarkers.results import Scored, summarise
     from ttmarkers.stored import ANSWERS, write_generations
 
-    sources = Sources(model, data, generations, against, counts)
+    sources = Sources(model, data, generations, against, counts, partial, dry_run)
     if output:
         refuse_existing(output)
+    if generations is not None and (steering.policy or steering.markers or steering.negative):
+        raise ConfigError("stored answers are not asked: leave out --policy, -m and --not")
     config = context.config(overrides)
     task = load_task(task_name, context.plugins.tasks(), config)
     cases = _cases(task, sources)
@@ -91,7 +100,13 @@ def evaluate(
         return
     if output:  # kept before they are scored: a judge may fail
         write_generations(output / ANSWERS, [Scored(str(c.id), a, {}, {}) for c, a in zip(cases, answers, strict=True)])
-    scored = score(task, cases, answers, setting)
+    try:
+        scored = score(task, cases, answers, setting)
+    except TtmError as error:
+        if output and sources.model:
+            kept = output / ANSWERS
+            raise type(error)(f"{error}; the answers are kept: score them with --generations {kept}") from error
+        raise
     resamples = config.evaluate.resamples
     result = summarise(task_name, policy, task.metrics, [scored], resamples=resamples, seed=config.seed)
     if output:
@@ -103,16 +118,9 @@ def evaluate(
 
 
 def _cases(task: Task, sources: Sources) -> list[Any]:
-    """Return the cases of the data; without any, of the stored answers' own rows if these hold what the task needs."""
     from ttmarkers.datasets import rows
-    from ttmarkers.errors import DataError
     from ttmarkers.evaluation import read_cases
 
-    if sources.data is None and sources.generations is not None:
-        try:
-            return read_cases(task, [row for _, row in rows([sources.generations])])
-        except DataError:
-            note("the answers' rows are no cases of the task, so its embedded sample is scored: give --data for others")
     return read_cases(task, None if sources.data is None else [row for _, row in rows([sources.data])])
 
 
@@ -126,10 +134,8 @@ def _answers(
     limit: int | None,
 ) -> tuple[str, list[Any], list[list[Generation]], Setting]:
     """Return the policy, the cases, the answers to each, and what surrounds the task, which is told of it."""
-    from ttmarkers.datasets import rows
     from ttmarkers.evaluation import answer, chosen, prepare, samples
     from ttmarkers.protocols import Setting
-    from ttmarkers.stored import match_generations
 
     def setting(cases: list[Any], checkpoint: Checkpoint | None) -> Setting:
         found = Setting(config, context.plugins, _counted(sources) or checkpoint, _against(task, cases, sources), note)
@@ -138,16 +144,46 @@ def _answers(
 
     if sources.model is None:
         cases = chosen(task, cases, "stored")[:limit]
-        around = setting(cases, None)
-        if not samples(task):
-            return "none", cases, [[] for _ in cases], around
-        return "stored", cases, match_generations(cases, rows([str(sources.generations)]), samples(task)), around
+        if samples(task):
+            cases, answers = _stored(context, cases, samples(task), sources)
+        else:
+            answers = [[] for _ in cases]
+        return "stored", cases, answers, setting(cases, None)
     steered = steer(context, config, sources.model, steering)
     registry, name = context.plugins.policies(), steered.policy
     cases = chosen(task, cases, registry.get(name).asks)[:limit]
     around = setting(cases, steered.engine.checkpoint)
+    if sources.dry_run:  # nothing is asked: answers of some length stand in
+        return name, cases, [[_stand_in(str(case.id))] * samples(task) for case in cases], around
     with progress(name, len(cases) * samples(task)) as advance:
         return name, cases, answer(task, cases, name, steered.engine, registry, advance, steered), around
+
+
+def _stand_in(name: str) -> Generation:
+    from ttmarkers.records import Generation
+
+    text = f"{name} " + "word " * STAND_IN
+    return Generation(name, (), text, "", {}, text, "none")
+
+
+def _stored(
+    context: Context, cases: list[Any], many: int, sources: Sources
+) -> tuple[list[Any], list[list[Generation]]]:
+    """Return the cases that stored answers belong to, and these."""
+    from ttmarkers.datasets import rows
+    from ttmarkers.matching import Matcher
+    from ttmarkers.taxonomy import make_taxonomy
+    from ttmarkers.template import Template
+    from ttmarkers.template_source import read_source
+
+    counted, taxonomy = _counted(sources), make_taxonomy(context.plugins.marker_types().all())
+    template = counted.template() if counted and counted.marked else None
+    others = [Template(e.component.name, read_source(e.component), taxonomy) for e in context.plugins.templates()]
+    matcher = Matcher(rows([str(sources.generations)]), many, template, others)
+    found = matcher.match(cases, partial=sources.partial)
+    if len(found) < len(cases):
+        note(f"{len(cases) - len(found)} of {len(cases)} cases have no stored answer and are left out")
+    return [cases[place] for place in found], list(found.values())
 
 
 def _counted(sources: Sources) -> Checkpoint | None:
@@ -160,13 +196,13 @@ def _against(task: Task, cases: Sequence[Any], sources: Sources) -> dict[str, st
     """Return the other system's answer to each case, as a system is asked that is given no markers."""
     from ttmarkers.datasets import rows
     from ttmarkers.evaluation import chosen
-    from ttmarkers.stored import match_generations
+    from ttmarkers.matching import Matcher
 
     if sources.against is None:
         return {}
     cases = chosen(task, cases, "none")
-    found = match_generations(cases, rows([sources.against]))
-    return {str(case.id): answers[0].text for case, answers in zip(cases, found, strict=True)}
+    found = Matcher(rows([sources.against])).match(cases)
+    return {str(cases[place].id): answers[0].text for place, answers in found.items()}
 
 
 def _say_cost(task: Task, cases: Sequence[Any], answers: Sequence[Sequence[Generation]], *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,10 @@ import click
 from ttmarkers.cli.output import json_option, note, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ttmarkers.cli import Context
+    from ttmarkers.records import Metric
 
 
 @click.command()
@@ -27,7 +31,8 @@ def report(context: Context, runs: tuple[Path, ...], output: Path, baseline: str
 
     refuse_existing(output)
     config = context.config()
-    merged = merge_runs(load_runs(runs), baseline, resamples=config.evaluate.resamples, seed=config.seed)
+    numbers = {"resamples": config.evaluate.resamples, "seed": config.seed}
+    merged = merge_runs(load_runs(runs, partial(_metrics, context), **numbers), baseline, **numbers)
     write_page(runs_page(merged), output)
     names = [str(run / "result.json") for run in runs]
     write_json(output.with_name(output.name + ".run.json"), manifest("report", config, context.plugins, names))
@@ -36,3 +41,14 @@ def report(context: Context, runs: tuple[Path, ...], output: Path, baseline: str
         print_json({each.task: each.to_json() for each in merged})
     else:
         click.echo(output)
+
+
+def _metrics(context: Context, task: str) -> Mapping[str, Metric]:
+    """Return what a task measures, as far as it says so without options."""
+    from ttmarkers.errors import TtmError
+    from ttmarkers.evaluation import load_task
+
+    try:
+        return load_task(task, context.plugins.tasks(), context.config()).metrics
+    except TtmError:  # it wants options, or its plugin is gone: then its figures stand as they were written
+        return {}

@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ttmarkers.errors import ConfigError, DataError
+from ttmarkers.errors import ConfigError, DataError, did_you_mean
 from ttmarkers.extraction import Row
 from ttmarkers.records import Example, Origin
 
@@ -171,3 +171,41 @@ RATERS: dict[str, Any] = {"reward-model": RewardModel, "program": Program}
 
 SCORERS: dict[str, Any] = {"likelihood": Likelihood, **RATERS}
 """What ``decode.options.best-of.scorer`` may be."""
+
+NEEDS: dict[str, str] = {"reward-model": "model", "program": "command"}
+"""The option that each rater cannot do without."""
+
+
+class LazyRater:
+    """A rater that tasks are given by name and options: checked at once, made when it is first asked.
+
+    Args:
+        task: for messages.
+        scorer: ``reward-model`` or ``program``.
+        options: of it.
+
+    Raises:
+        ConfigError: if there is no such rater, or the option is missing that it needs.
+    """
+
+    def __init__(self, task: str, scorer: str, options: dict[str, Any]) -> None:
+        self._section = f"evaluate.options.{task}"
+        if scorer not in RATERS:
+            raise ConfigError(f"{self._section}.scorer = {scorer!r}: {did_you_mean(scorer, RATERS)}")
+        if not options.get(NEEDS[scorer]):
+            raise ConfigError(f"task {task!r} needs a {NEEDS[scorer]}: set {self._section}.{NEEDS[scorer]}")
+        self._scorer, self._options = scorer, options
+        self._made: Rater | None = None
+
+    def load(self) -> Rater:
+        """Return the rater.
+
+        Raises:
+            ConfigError: if its options do not fit.
+        """
+        if self._made is None:
+            try:
+                self._made = RATERS[self._scorer](**self._options)
+            except (TypeError, ValueError) as error:
+                raise ConfigError(f"{self._section}: these do not fit scorer {self._scorer!r}: {error}") from error
+        return self._made

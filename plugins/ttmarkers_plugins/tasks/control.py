@@ -30,6 +30,7 @@ class ControlCase:
     instruction: str
     tokens: int
     known: Mapping[str, Value] = field(default_factory=dict)
+    group: str = ""
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -72,7 +73,9 @@ class ControlTask:
             if not isinstance(text, str):
                 raise DataError(f"row {number}: task control needs a text instruction or prompt")
             name = row.get("id", number)
-            cases += [ControlCase(f"{name}@{tokens}", text, tokens, known_markers(row)) for tokens in self._lengths]
+            cases += [
+                ControlCase(f"{name}@{tokens}", text, tokens, known_markers(row), str(name)) for tokens in self._lengths
+            ]
         return cases
 
     def request(self, case: ControlCase, policy: str) -> Request:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers.errors import ConfigError, did_you_mean
-from ttmarkers.extraction import Row
 from ttmarkers.finding import Finder, adheres
-from ttmarkers.records import Example, Message, Metric, Origin, Request
+from ttmarkers.records import Message, Metric, Origin, Request
 from ttmarkers.tail import known_markers
 from ttmarkers.taxonomy import make_taxonomy
+from ttmarkers_plugins.policies.scorers import LazyRater, Texts
 from ttmarkers_plugins.tasks.length import sample
 
 if TYPE_CHECKING:
@@ -53,22 +53,32 @@ class FrontierTask:
 
     ``adherence``: share of answers that show the value; ``unasked``: share of the same prompts whose answers show it
     when it is not asked for. ``length``: in tokens. ``changed.NAME``: share of answers in which another marker differs
-    from the unasked answer's. ``reward``: a reward model's score, if ``model`` names one.
+    from the unasked answer's. ``reward``: what a scorer says of the answer, if one is named.
 
     Args:
         marker: the marker that is swept.
         values: its values; a few numbers by default, for numbers.
-        model: a reward model (`ttmarkers_plugins.extractors.quality.RewardModelExtractor`).
+        scorer: ``reward-model`` or ``program`` (`ttmarkers_plugins.policies.scorers`).
+        options: of the scorer (``model``, or ``command``).
     """
 
     samples = 1
 
     def __init__(
-        self, marker: str = "length_sentences", values: Sequence[Value] | None = None, model: str = ""
+        self,
+        marker: str = "length_sentences",
+        values: Sequence[Value] | None = None,
+        scorer: str = "",
+        **options: Any,
     ) -> None:
         if not values and marker not in NUMBERS:
             raise ConfigError(f"evaluate.options.frontier.values: say which values of {marker!r} are to be swept")
-        self._marker, self._values, self._model = marker, tuple(values or NUMBERS[marker]), model
+        if options and not scorer:
+            name = next(iter(options))
+            hint = did_you_mean(name, ("marker", "values", "scorer"))
+            raise ConfigError(f"evaluate.options.frontier.{name}: there is no such option without a scorer: {hint}")
+        self._marker, self._values = marker, tuple(values or NUMBERS[marker])
+        self._rater = LazyRater("frontier", scorer, options) if scorer else None
         self.metrics: Mapping[str, Metric] = {}
 
     def cases(self, rows: Iterable[Mapping[str, Any]] | None) -> list[FrontierCase]:
@@ -99,19 +109,13 @@ class FrontierTask:
         for value in self._values:
             taxonomy.check({self._marker: value}, where="evaluate.options.frontier.values")
         self._others = [name for name in self._finder.names if name != self._marker]
-        self._scorer = self._make_scorer() if self._model else None
         self.metrics = {
             "adherence": Metric("higher"),
             "unasked": Metric("neither"),
             "length": Metric("neither", share=False),
-            **({"reward": Metric("higher", share=False)} if self._model else {}),
+            **({"reward": Metric("higher", share=False)} if self._rater else {}),
             **{f"changed.{name}": Metric("lower") for name in self._others},
         }
-
-    def _make_scorer(self) -> Any:
-        from ttmarkers_plugins.extractors.quality import RewardModelExtractor
-
-        return RewardModelExtractor(self._model)
 
     def request(self, case: FrontierCase, policy: str) -> Request:
         """Ask with the value, where there is one.
@@ -147,11 +151,10 @@ class FrontierTask:
         return found
 
     def _rewards(self, texts: Sequence[tuple[str, tuple[Message, ...], str]]) -> list[dict[str, Score]]:
-        if self._scorer is None:
+        if self._rater is None:
             return [{} for _ in texts]
-        origin = Origin("answers", 1)
-        rows = [Row(Example(name, prompt, text or " ", {}, origin)) for name, prompt, text in texts]
-        return [{"reward": float(found["quality"].value)} for found in self._scorer.extract(rows)]
+        asked = [Texts(name, prompt, (text,)) for name, prompt, text in texts]
+        return [{"reward": score} for (score,) in self._rater.load().rate(asked)]
 
     def slices(self, case: FrontierCase) -> Mapping[str, str]:
         """Break down by the value that was asked for."""

@@ -71,7 +71,7 @@ class LanguageTask:
     def _case(self, number: int, row: Mapping[str, Any]) -> LanguageCase:
         if "target_lang" not in row and row.get("task") in SETTINGS:
             # ids of these files begin anew in each part
-            own = "-".join(str(row.get(key, "")) for key in ("task", "source", "language", "id"))
+            own = "-".join(str(row.get(key, number)) for key in ("task", "source", "language", "id"))
             row = {**row, "target_lang": row.get("language"), "setting": row["task"], "id": own}
         prompt, target = row.get("prompt"), row.get("target_lang")
         if not isinstance(prompt, str) or not isinstance(target, str):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.resources
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -19,9 +19,11 @@ from ttmarkers.errors import ConfigError, DataError, did_you_mean
 from ttmarkers.records import Message, Metric, Request
 from ttmarkers.tail import known_markers
 from ttmarkers_plugins.extractors.length import SpacyCounter
+from ttmarkers_plugins.policies.scorers import LazyRater, Texts
+from ttmarkers_plugins.tasks.opponents import opponent, own_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ttmarkers.records import Generation, Value
 
@@ -39,6 +41,7 @@ class LengthCase:
     limit: int
     facts: Mapping[str, str]
     known: Mapping[str, Value] = field(default_factory=dict)
+    output: str | None = None
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -54,16 +57,33 @@ class LengthTask:
         slices: columns of the rows to break results down by.
         also: further markers of the rows (their column ``markers``) that are asked for under ``fixed``, such as
             ``domain`` (the paper, table 6).
+        scorer: ``reward-model`` or ``program``: then ``win_rate`` is the share of the answers that keep the limit which
+            score higher than the row's ``output`` (the same is half a win), as the paper judges them.
+        options: of the scorer (``model``, or ``command``).
     """
 
-    metrics: ClassVar[dict[str, Metric]] = {
-        "violations": Metric("lower"),
-        "overshoot": Metric("lower", share=False),
-        "empty": Metric("lower"),
-        "length": Metric("neither", share=False),
-    }
+    samples = 1
 
-    def __init__(self, unit: str = "words", slices: Iterable[str] = (), also: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        unit: str = "words",
+        slices: Iterable[str] = (),
+        also: Iterable[str] = (),
+        scorer: str = "",
+        **options: Any,
+    ) -> None:
+        self.metrics: dict[str, Metric] = {
+            "violations": Metric("lower"),
+            "overshoot": Metric("lower", share=False),
+            "empty": Metric("lower"),
+            "length": Metric("neither", share=False),
+            **({"win_rate": Metric("higher")} if scorer else {}),
+        }
+        if options and not scorer:
+            name = next(iter(options))
+            hint = did_you_mean(name, ("unit", "slices", "also", "scorer"))
+            raise ConfigError(f"evaluate.options.length.{name}: there is no such option without a scorer: {hint}")
+        self._rater = LazyRater("length", scorer, options) if scorer else None
         if unit not in UNITS:
             raise ConfigError(f"evaluate.options.length.unit = {unit!r}: {did_you_mean(unit, UNITS)}")
         self._unit = unit
@@ -84,7 +104,8 @@ class LengthTask:
                 f"({type(error).__name__}: {error})"
             ) from None
         facts = {name: str(row[name]) for name in self._slices if row.get(name) is not None}
-        return LengthCase(str(row.get("id", number)), instruction, original, limit, facts, known_markers(row))
+        output = own_answer(row)
+        return LengthCase(str(row.get("id", number)), instruction, original, limit, facts, known_markers(row), output)
 
     def request(self, case: LengthCase, policy: str) -> Request:
         """Ask with the limit in words, or under ``fixed`` with the marker in place of the sentence."""
@@ -102,6 +123,21 @@ class LengthTask:
             "empty": float(length == 0),
             "length": float(length),
         }
+
+    def score_all(self, cases: Sequence[LengthCase], answers: Sequence[Sequence[Generation]]) -> list[dict[str, float]]:
+        """Count all answers, and compare those that keep their limit."""
+        scores = [self.score(case, found[0]) for case, found in zip(cases, answers, strict=True)]
+        if self._rater is None:
+            return scores
+        kept = [place for place, found in enumerate(scores) if not found["violations"]]
+        pairs = [(cases[place], answers[place][0].text) for place in kept]
+        asked = [
+            Texts(case.id, (Message("user", case.original),), (text, opponent(case.id, case.output, {}, task="length")))
+            for case, text in pairs
+        ]
+        for place, (ours, theirs) in zip(kept, self._rater.load().rate(asked), strict=True):
+            scores[place]["win_rate"] = 0.5 if ours == theirs else float(ours > theirs)
+        return scores
 
     def slices(self, case: LengthCase) -> dict[str, str]:
         """Break down by the limit, and by the columns that were asked for."""

@@ -65,7 +65,6 @@ class MarkersTask:
         self._markers = None if markers is None else tuple(markers)
         self._give = None if give is None else frozenset(give)
         self._slices = tuple(slices)
-        self._given: frozenset[str] = frozenset()
         self.metrics: Mapping[str, Metric] = {}
 
     def prepare(self, setting: Setting) -> None:
@@ -110,8 +109,8 @@ class MarkersTask:
         """Ask the prompt, under ``fixed`` with the row's own markers."""
         if policy != "fixed":
             return Request(case.id, case.prompt)
-        self._given = frozenset(self._names) if self._give is None else self._give
-        return Request(case.id, case.prompt, {n: value for n, value in case.known.items() if n in self._given})
+        given = frozenset(self._names) if self._give is None else self._give
+        return Request(case.id, case.prompt, {n: value for n, value in case.known.items() if n in given})
 
     def score(self, case: MarkersCase, generation: Generation) -> Mapping[str, Score]:
         """Score one answer."""
@@ -124,7 +123,7 @@ class MarkersTask:
         texts = [(case.id, case.prompt, found[0].text) for case, found in zip(cases, answers, strict=True)]
         shown = self._finder.find(texts) if self._shown else [{} for _ in texts]
         return [
-            {**self._inferred(case.known, found[0]), **self._adherence(case.known, markers)}
+            {**self._inferred(case.known, found[0]), **self._adherence(case.known, markers, found[0].asked)}
             for case, found, markers in zip(cases, answers, shown, strict=True)
         ]
 
@@ -132,7 +131,7 @@ class MarkersTask:
         scores: dict[str, Score] = {}
         hits = []
         for name in self._categories:
-            if name not in known or name in self._given:
+            if name not in known or name in generation.asked:
                 continue
             hit = float(generation.markers.get(name) == known[name])
             hits.append(hit)
@@ -142,8 +141,10 @@ class MarkersTask:
                 scores[f"calibration.{name}"] = binned(chances[best], best == known[name])
         return {**scores, "accuracy": sum(hits) / len(hits)} if hits else scores
 
-    def _adherence(self, known: Mapping[str, Value], shown: Mapping[str, Value]) -> dict[str, Score]:
-        asked = [name for name in self._shown if name in known and (not self._given or name in self._given)]
+    def _adherence(
+        self, known: Mapping[str, Value], shown: Mapping[str, Value], given: Mapping[str, Value]
+    ) -> dict[str, Score]:
+        asked = [name for name in self._shown if name in known and (not given or name in given)]
         return {f"adherence.{name}": float(adheres(shown.get(name), known[name])) for name in asked}
 
     def slices(self, case: MarkersCase) -> Mapping[str, str]:

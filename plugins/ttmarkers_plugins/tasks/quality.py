@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ttmarkers.datasets import rows as read_rows
 from ttmarkers.datasets import to_prompt
-from ttmarkers.errors import ConfigError, did_you_mean
+from ttmarkers.errors import ConfigError
 from ttmarkers.records import Metric, Origin, Request
 from ttmarkers.tail import known_markers
 from ttmarkers_plugins.marker_types import LANGUAGES
-from ttmarkers_plugins.policies.scorers import RATERS, Rater, Texts
+from ttmarkers_plugins.policies.scorers import LazyRater, Texts
 from ttmarkers_plugins.tasks.opponents import opponent, own_answer, sample
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 BUCKETS = ("1", "2", "3", "4")
 POOL = ""  # rows of all languages together
 HIGH = 0.95
-NEEDS = {"reward-model": "model", "program": "command"}
 OF_MODEL = "model"  # in place of a file: what the model's markers.json holds
 SECTION = "evaluate.options.quality"
 CODES = {code: name for name, code in LANGUAGES.items()}
@@ -90,20 +89,15 @@ class QualityTask:
         slices: Iterable[str] = (),
         **options: Any,
     ) -> None:
-        if scorer not in RATERS:
-            raise ConfigError(f"{SECTION}.scorer = {scorer!r}: {did_you_mean(scorer, RATERS)}")
-        if not options.get(NEEDS[scorer]):
-            raise ConfigError(f"task 'quality' needs a {NEEDS[scorer]}: set {SECTION}.{NEEDS[scorer]}")
+        self._rater = LazyRater("quality", scorer, options)
         self._buckets = tuple(map(str, buckets))
         for name in self._buckets:
             if name not in BUCKETS:
                 raise ConfigError(f"{SECTION}.buckets: {name!r} is none of {', '.join(BUCKETS)}")
         self._slices = tuple(slices)
-        self._scorer, self._options = scorer, options
         self._given = percentiles
         self._percentiles: Percentiles = {}
         self._against: Mapping[str, str] = {}
-        self._rater: Rater | None = None
         self._cases: list[QualityCase] = []
 
     def cases(self, rows: Iterable[Mapping[str, Any]] | None) -> list[QualityCase]:
@@ -137,7 +131,7 @@ class QualityTask:
         if self._cases and all(case.other is None and self._answered(case) is None for case in self._cases):
             self._other(self._cases[0])
         self._percentiles = self._high(setting)
-        self._load()
+        self._rater.load()
 
     def request(self, case: QualityCase, policy: str) -> Request:
         """Ask the prompt; under ``fixed`` with the case's bucket, and the quality that belongs to it if given."""
@@ -162,7 +156,7 @@ class QualityTask:
             _, texts = groups.setdefault(case.group, (case, {}))
             texts |= dict.fromkeys((self._other(case), found[0].text))
         asked = [Texts(name, case.prompt, tuple(texts)) for name, (case, texts) in groups.items()]
-        rated = self._load().rate(asked)
+        rated = self._rater.load().rate(asked)
         scores = {
             each.id: dict(zip(each.answers, numbers, strict=True)) for each, numbers in zip(asked, rated, strict=True)
         }
@@ -182,15 +176,6 @@ class QualityTask:
     def _other(self, case: QualityCase) -> str:
         found = self._answered(case)
         return opponent(case.group, case.other, {} if found is None else {case.group: found}, task="quality")
-
-    def _load(self) -> Rater:
-        if self._rater is None:
-            try:
-                made: Rater = RATERS[self._scorer](**self._options)
-            except (TypeError, ValueError) as error:
-                raise ConfigError(f"{SECTION}: these do not fit scorer {self._scorer!r}: {error}") from error
-            self._rater = made
-        return self._rater
 
     def _high(self, setting: Setting) -> Percentiles:
         if self._given is None:
