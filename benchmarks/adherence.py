@@ -21,6 +21,7 @@ from typing import Any
 from ttmarkers.config import make_config
 from ttmarkers.decoding import load_engine, run_policy
 from ttmarkers.extraction import Extraction
+from ttmarkers.finding import adheres
 from ttmarkers.marked import read_marked
 from ttmarkers.plan import make_plan
 from ttmarkers.plugins import create_plugins
@@ -125,13 +126,6 @@ class Adherence:
     def share(self, found: list[dict[str, Any]], name: str, value: Any) -> str:
         """Return the share of answers that have a marker."""
         return text([float(adheres(markers.get(name), value)) for markers in found])
-
-
-def adheres(found: Any, value: Any) -> bool:
-    """Say whether what was found is what was asked for."""
-    if isinstance(value, str):
-        return bool(found == value)
-    return found is not None and abs(found - value) <= max(1, value / 10)
 
 
 def text(hits: list[float]) -> str:
