@@ -128,7 +128,7 @@ def test_by_a_program(by_length: dict[str, Any], setting: Setting, log: Path) ->
     assert [score["reward"] for score in scores] == [5, 3, 4, 3, 0, 7, 7, 6]
     assert set(scores[0]) == set(task.metrics)
     asked = log.read_text(encoding="utf-8").splitlines()
-    assert [len(json.loads(line)["answers"]) for line in asked] == [4, 3]
+    assert sorted(len(json.loads(line)["answers"]) for line in asked) == [3, 4]
     assert task.score(cases[0], answers(["12345"])[0][0]) == scores[0]
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -128,13 +130,14 @@ class Program(Rater):
         self._seconds = float(seconds)
 
     def rate(self, asked: Sequence[Texts]) -> list[list[float]]:
-        """Return what the program prints of each prompt's answers; it is run once for each prompt.
+        """Return what the program prints of each prompt's answers; it is run once for each prompt, on all processors.
 
         Raises:
             ConfigError: if it cannot be run.
             DataError: if it fails, takes too long, or prints something else.
         """
-        return [self._rate(texts) for texts in asked]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(self._rate, asked))
 
     def _rate(self, texts: Texts) -> list[float]:
         turns = [{"role": turn.role, "content": turn.content} for turn in texts.prompt]
