@@ -287,3 +287,11 @@ def test_sample_rows_are_whole() -> None:
     assert len(rows) >= 12
     for number, row in enumerate(rows, 1):
         assert read_problem(number, json.loads(json.dumps(row)), "x", ("buggy", "reference", "instruction", "tests"))
+
+
+def test_words_of_the_row_are_asked() -> None:
+    """A row of our own form that says what to ask is asked so, whatever the task."""
+    row = {"id": "a", "language": "python", "entry_point": "f", "tests": "assert f(1) == 2", "prompt": "Make f add 1."}
+    for task in (RepairTask(), GenerationTask(), TranslationTask()):
+        (case,) = task.cases([row])
+        assert task.request(case, "inferred").prompt[0].content == "Make f add 1."

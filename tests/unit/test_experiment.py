@@ -105,12 +105,12 @@ def test_shipped_experiments(path: Path, plugins: Plugins) -> None:
     read = read_experiment(path)
     for name, measure in read.spec.measures.items():
         assert measure.paper is None or paper_table(measure.paper)
-        if measure.data and measure.data.startswith("synthetic:"):
-            assert synthetic_rows(measure.data, 0)
+        rows = synthetic_rows(measure.data, 0) if measure.data and measure.data.startswith("synthetic:") else []
         for system in read.systems(measure):
             for cell in read.cells(measure, system):
                 task = load_task(measure.task, plugins.tasks(), cell.config)
                 assert cell.policy in plugins.policies().names
+                assert not rows or task.cases(rows)
                 for metric in measure.metrics if task.metrics else ():
                     assert metric in task.metrics, f"{name}: {metric}"
 

@@ -225,7 +225,7 @@ def case_rows(task: str, n: int, seed: int) -> list[Row]:
             {
                 "id": f"{task}-{seed}-{len(rows)}",
                 "language": "python",
-                "instruction": prompt,
+                "prompt": prompt,
                 "entry_point": made.name,
                 "tests": made.tests,
                 "reference": made.python,

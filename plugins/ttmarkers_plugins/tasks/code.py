@@ -95,7 +95,8 @@ class CodeTask:
 
     def _make(self, problems: Sequence[Problem]) -> list[CodeCase]:
         """Make cases of problems in the languages that can be run."""
-        return [self._case(problem, self._ask(problem)) for problem in problems if self._runs(problem.language)]
+        found = [problem for problem in problems if self._runs(problem.language)]
+        return [self._case(problem, problem.asked or self._ask(problem)) for problem in found]
 
     def _runs(self, language: str) -> bool:
         """Tell whether answers in a language are run; if not, count the case as left out."""
@@ -241,9 +242,13 @@ class TranslationTask(CodeTask):
     def _make(self, problems: Sequence[Problem]) -> list[CodeCase]:
         """Make a case of each problem in a target language that there is a source of."""
         sources = {problem.key: problem for problem in problems if problem.language == self._source}
-        found = []
+        found = super()._make([problem for problem in problems if problem.asked])
         for problem in problems:
-            if problem.language == self._source or (self._targets and problem.language not in self._targets):
+            if (
+                problem.asked
+                or problem.language == self._source
+                or (self._targets and problem.language not in self._targets)
+            ):
                 continue
             if problem.key not in sources:
                 self._left_out[f"without {title(self._source)} to translate from"] += 1

@@ -42,6 +42,7 @@ class Problem:
         shown: tests that one who repairs may see.
         facts: what results are broken down by.
         texts: further texts by which stored answers may be matched.
+        asked: what is asked, word for word; empty if the task finds the words.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Problem:
     shown: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     texts: tuple[str, ...] = ()
+    asked: str = ""
 
     @property
     def key(self) -> str:
@@ -84,7 +86,7 @@ def read_problem(number: int, row: Mapping[str, Any], task: str, needs: tuple[st
         problem = _quixbugs(row, where)
     else:
         problem = _own(row, where)
-    missing = [name for name in needs if not getattr(problem, name)]
+    missing = [name for name in needs if not problem.asked and not getattr(problem, name)]
     if missing:
         raise DataError(f"{where} needs {' and '.join(_COLUMNS.get(name, name) for name in missing)} ({problem.id})")
     return problem
@@ -147,7 +149,7 @@ def _quixbugs(row: Mapping[str, Any], where: str) -> Problem:
 
 
 def _own(row: Mapping[str, Any], where: str) -> Problem:
-    """Read a row of our own form."""
+    """Read a row of our own form; a ``prompt`` in it is asked as it is."""
     if not {"language", "tests", "entry_point"} & set(row):
         raise DataError(
             f"{where} reads HumanEvalPack, HumanEval, QuixBugs, or rows with id, language, entry_point and tests; "
@@ -171,6 +173,7 @@ def _own(row: Mapping[str, Any], where: str) -> Problem:
         "" if instruction else tests.strip(),
         {"bug": row["bug_type"]} if _optional(row, "bug_type") else {},
         (instruction,) if instruction else (),
+        _optional(row, "prompt"),
     )
 
 
