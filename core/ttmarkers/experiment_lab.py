@@ -46,6 +46,7 @@ class Lab:
     say: Callable[[str], None]
     progress: Callable[[str, int], Any]
     seconds: dict[str, float] = field(default_factory=dict)
+    _written: set[Path] = field(default_factory=set)
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
@@ -71,10 +72,12 @@ class Lab:
             return expand([beside if is_there else name])
         seed = experiment.spec.seed
         path = self.folder / "data" / f"{name.removeprefix(PREFIX).replace(':', '-')}-seed-{seed}.jsonl"
-        if not path.exists():
-            made = synthetic_rows(name, seed)
-            with atomic(path) as stream:
-                stream.write(b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in made))
+        if path not in self._written:  # one of an earlier version may hold other rows
+            text = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in synthetic_rows(name, seed))
+            if not path.exists() or path.read_bytes() != text:
+                with atomic(path) as stream:
+                    stream.write(text)
+            self._written.add(path)
         return [str(path)]
 
     def rows(self, experiment: Experiment, config: Config) -> tuple[str, ...]:
