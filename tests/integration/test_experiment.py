@@ -242,6 +242,13 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
     assert len(list(out.glob("models/*/run.json"))) == 4
     system = found["experiments"]["exp"]["length"]["systems"]["fixed"]
     assert (system["runs"], system["seeds"], len(set(system["models"]))) == (2, [0, 1], 2)
+    merged = ok(ttm("report", out, "-o", tmp_path / "r.html", "--json")).json()["length"]  # seeds are no rivals
+    assert {name: run["runs"] for name, run in merged["runs"].items()} == {
+        "exp/length/baseline": 2,
+        "exp/length/fixed": 2,
+    }
+    assert merged["runs"]["exp/length/fixed"]["metrics"]["violations"] == system["metrics"]["violations"]
+    assert {each["system"] for each in merged["compared"]} == {"exp/length/fixed"}
 
 
 def test_quickstart(tmp_path: Path, plugins: Plugins) -> None:
