@@ -155,6 +155,16 @@ def test_markers(sft: Path, marked: Path, policy: str) -> None:
     assert all(0 <= figures["value"] <= 1 for figures in found.values())
 
 
+@pytest.mark.parametrize("policy", ["fixed", "guided"])
+def test_frontier(sft: Path, marked: Path, policy: str) -> None:
+    """A marker is swept, each prompt asked with each value and with none, also where answers are led."""
+    words = ["evaluate", sft, "--task", "frontier", "--data", marked, "--policy", policy, "--json", *SHORT[2:]]
+    words += ["--set", "evaluate.options.frontier.values=[1, 3]", "--limit", "6"]
+    found = _ok(ttm(*words))
+    assert {part["is"] for part in found["slices"] if part["by"] == "length_sentences"} == {"(not asked)", "1", "3"}
+    assert found["metrics"]["adherence"]["n"] == 2  # prompts
+
+
 def test_head_and_tail(sft: Path, baseline: Path, marked: Path, tmp_path: Path) -> None:
     """Cases are told apart by how frequent their markers were in training; stored answers by the counts of a model."""
     words = ["evaluate", baseline, "--task", "control", "--data", marked, "-o", tmp_path / "run", "--json", *SHORT]

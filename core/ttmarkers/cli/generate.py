@@ -89,6 +89,8 @@ def _settle(steered: Steered, requests: list[Request], *, fixed_policy: bool) ->
         steered = replace(steered, policy=choose_policy(None, engine, asked))
     if steered.policy == "fixed" and not asked:
         raise ConfigError("policy fixed needs markers: give them with -m name=value, or use policy inferred")
+    if steered.policy == "guided" and not asked and not any(request.negative for request in requests):
+        raise ConfigError("policy guided needs markers: give them with -m name=value or --not name=value")
     for request in requests:
         for name, value in request.negative.items():
             if request.markers.get(name) == value:

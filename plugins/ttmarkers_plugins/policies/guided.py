@@ -70,9 +70,7 @@ class Guided:
             yield engine.generation(each, answer, self.name)
 
     def _paths(self, request: Request) -> list[_Path]:
-        """Return the ways to begin: the one that is led, then those that lead it."""
-        if not request.markers and not request.negative:
-            raise ConfigError("policy guided needs markers: give them with -m name=value or --not name=value")
+        """Return the ways to begin: the one that is led, then those that lead it; with nothing asked for, one alone."""
         groups: dict[float, dict[str, Value]] = {}
         for name, value in request.markers.items():
             groups.setdefault(self._of(name) - 1.0, {})[name] = value
