@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 METHOD = (
     "Each figure is followed by its 95 % interval: a bootstrap over prompts, and over seeds where there are several; "
     "exact where a share has few hits or misses. Differences are of the same prompts; p is that of a permutation test, "
-    "corrected for all comparisons of a section (Holm). What is detectable is the smallest difference that so many "
-    "prompts would show four times out of five."
+    "corrected for all comparisons of a section (Holm); it speaks of these trained models, where the interval is over "
+    "seeds too, and two seeds say little of a third. What is detectable is the smallest difference that so many "
+    "prompts would show four times out of five. Cases that ask the same prompt count as one prompt."
 )
 
 
@@ -30,7 +31,7 @@ def figures_table(results: Mapping[str, Result], metrics: Mapping[str, Metric]) 
         [name, result.policy, str(result.n), str(result.runs), *(_cell(result.metrics, m, metrics[m]) for m in shown)]
         for name, result in results.items()
     ]
-    return Table(["system", "policy", "prompts", "seeds", *shown], rows)
+    return Table(["system", "policy", "cases", "seeds", *shown], rows)
 
 
 def slices_table(
@@ -51,7 +52,7 @@ def slices_table(
         if by is None or part.by in by
     ]
     rows.sort(key=lambda row: (row[0], order.index(row[1])))
-    return Table(["slice", "system", "prompts", *shown], rows) if rows else None
+    return Table(["slice", "system", "cases", *shown], rows) if rows else None
 
 
 def differences_table(compared: Sequence[Compared]) -> Table | None:

@@ -120,7 +120,7 @@ def test_report(done: tuple[Path, Path, dict[str, Any]]) -> None:
         assert part in html
     assert "What the models were trained on" in html
     text = (done[1] / "report.md").read_text(encoding="utf-8")
-    assert "| system | policy | prompts | seeds |" in text
+    assert "| system | policy | cases | seeds |" in text
 
 
 def test_done_once(done: tuple[Path, Path, dict[str, Any]]) -> None:
