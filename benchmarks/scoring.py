@@ -31,7 +31,9 @@ def main() -> None:
             path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
             words = [sys.executable, "-c", "from ttmarkers.cli import main; main()", "evaluate", "--task", task]
             start = time.perf_counter()
-            done = subprocess.run([*words, "--generations", path, "--json"], check=True, capture_output=True)
+            done = subprocess.run(
+                [*words, "--data", path, "--generations", path, "--json"], check=True, capture_output=True
+            )
             seconds = time.perf_counter() - start
             found = json.loads(done.stdout)
             plain = split(rows)
