@@ -11,6 +11,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ttmarkers.synthetic.corpus import distinct
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -213,23 +215,12 @@ def training_rows(n: int, seed: int) -> list[Row]:
 def case_rows(task: str, n: int, seed: int) -> list[Row]:
     """Make ``n`` different problems to evaluate a task on, in the form that the code tasks read."""
     rng = random.Random(f"{task}/{seed}")
-    rows: list[Row] = []
-    seen: set[str] = set()
-    while len(rows) < n:
+
+    def make(number: int) -> tuple[str, Row]:
         made = _draw(rng, training=False)
         prompt = _asked(made, task, rng)
-        if prompt in seen:
-            continue
-        seen.add(prompt)
-        rows.append(
-            {
-                "id": f"{task}-{seed}-{len(rows)}",
-                "language": "python",
-                "prompt": prompt,
-                "entry_point": made.name,
-                "tests": made.tests,
-                "reference": made.python,
-                "markers": {"task": task, "domain": "Code", "code_type": "python"},
-            }
-        )
-    return rows
+        problem = {"prompt": prompt, "entry_point": made.name, "tests": made.tests, "reference": made.python}
+        markers = {"task": task, "domain": "Code", "code_type": "python"}
+        return prompt, {"id": f"{task}-{seed}-{number}", "language": "python", **problem, "markers": markers}
+
+    return distinct(n, make)

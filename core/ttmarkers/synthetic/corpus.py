@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ttmarkers.synthetic.words import Words, vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 Row = dict[str, object]
 T = TypeVar("T")
@@ -185,74 +185,65 @@ def training_rows(n: int, seed: int) -> list[Row]:
     return rows
 
 
+def distinct(n: int, make: Callable[[int], tuple[str, Row]]) -> list[Row]:
+    """Return ``n`` rows with different texts.
+
+    Args:
+        n: how many.
+        make: draws a row, given its number, and returns the text that must be its own with it.
+    """
+    rows: dict[str, Row] = {}
+    while len(rows) < n:
+        text, row = make(len(rows))
+        rows.setdefault(text, row)
+    return list(rows.values())
+
+
 def length_rows(n: int, seed: int) -> list[Row]:
     """Make ``n`` different English instructions, each with a limit drawn from `LIMITS` whatever its answer is."""
     rng = random.Random(f"length/{seed}")
-    rows: list[Row] = []
-    seen: set[str] = set()
-    while len(rows) < n:
+
+    def make(number: int) -> tuple[str, Row]:
         plan = _plan(rng, training=False, language="English", crosslingual=False)
         original, output = _prompt(plan, rng, hinted=False), _answer(plan, rng)
         limit = rng.randint(*LIMITS)
         instruction = LENGTH_PROMPT.format(n=limit, instruction=original)
-        if instruction in seen:
-            continue
-        seen.add(instruction)
-        rows.append(
-            {
-                "id": f"length-{seed}-{len(rows)}",
-                "instruction": instruction,
-                "original_instruction": original,
-                "max_len": limit,
-                "output": output,
-                **_facets(plan),
-                **_markers(plan),
-            }
-        )
-    return rows
+        asked = {"instruction": instruction, "original_instruction": original, "max_len": limit, "output": output}
+        return instruction, {"id": f"length-{seed}-{number}", **asked, **_facets(plan), **_markers(plan)}
+
+    return distinct(n, make)
 
 
 def language_rows(n: int, seed: int) -> list[Row]:
     """Make ``n`` different prompts, every other one in another language than the answer is asked for."""
     rng = random.Random(f"language/{seed}")
     names = list(LANGUAGES)
-    rows: list[Row] = []
-    seen: set[str] = set()
-    while len(rows) < n:
-        i = len(rows)
-        crosses = i % 2 == 1
-        plan = _plan(rng, training=False, language=names[(i // 2) % len(names)], crosslingual=crosses)
+
+    def make(number: int) -> tuple[str, Row]:
+        crosses = number % 2 == 1
+        plan = _plan(rng, training=False, language=names[(number // 2) % len(names)], crosslingual=crosses)
         prompt = _prompt(plan, rng)
-        if prompt in seen:
-            continue
-        seen.add(prompt)
-        rows.append(
-            {
-                "id": f"language-{seed}-{i}",
-                "prompt": prompt,
-                "target_lang": vocabulary()[plan.language].iso,
-                "setting": "crosslingual" if crosses else "monolingual",
-                **_facets(plan),
-                **_markers(plan),
-            }
-        )
-    return rows
+        asked = {
+            "prompt": prompt,
+            "target_lang": vocabulary()[plan.language].iso,
+            "setting": "crosslingual" if crosses else "monolingual",
+        }
+        return prompt, {"id": f"language-{seed}-{number}", **asked, **_facets(plan), **_markers(plan)}
+
+    return distinct(n, make)
 
 
 def quality_rows(n: int, seed: int) -> list[Row]:
     """Make ``n`` different prompts with an answer of middling quality to compare with, in all languages."""
     rng = random.Random(f"quality/{seed}")
-    rows: list[Row] = []
-    seen: set[str] = set()
-    while len(rows) < n:
+
+    def make(number: int) -> tuple[str, Row]:
         plan = replace(_plan(rng, training=False), quality=0.5)
         prompt, output = _prompt(plan, rng), _answer(plan, rng)
-        if prompt in seen:
-            continue
-        seen.add(prompt)
-        name = f"quality-{seed}-{len(rows)}"
-        rows.append({"id": name, "prompt": prompt, "output": output, **_facets(plan), **_markers(plan)})
-    return rows
+        name = f"quality-{seed}-{number}"
+        return prompt, {"id": name, "prompt": prompt, "output": output, **_facets(plan), **_markers(plan)}
+
+    return distinct(n, make)
 
 
 def reward(text: str) -> float:
