@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ttmarkers.checkpoint import load_checkpoint
 from ttmarkers.encoding import Encoder
@@ -17,25 +18,54 @@ from ttmarkers.registry import build
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from transformers import PreTrainedModel
+
     from ttmarkers.checkpoint import Checkpoint
     from ttmarkers.components import PolicyComponent
     from ttmarkers.config import DecodeConfig
-    from ttmarkers.records import Request, Value
+    from ttmarkers.records import Request
     from ttmarkers.registry import Registry
 
+E = TypeVar("E", bound=Engine)
 WINDOW = 16  # batches whose prompts are sorted by length together
 
 
-def load_engine(model: str, config: DecodeConfig, *, policy: str | None = None, seed: int = 0) -> Engine:
+@dataclass(frozen=True)
+class Loaded:
+    """A model with its tokenizer and the content of its ``markers.json``, None if it has none."""
+
+    model: PreTrainedModel
+    encoder: Encoder
+    checkpoint: Checkpoint | None
+
+    def engine(self, config: DecodeConfig, seed: int = 0, kind: type[E] = Engine) -> E:  # type: ignore[assignment]
+        """Return an engine of the model; several may stand on one.
+
+        Args:
+            config: the section ``decode``.
+            seed: of what is drawn at random.
+            kind: of engine.
+        """
+        from ttmarkers.decode_settings import decode_settings
+        from ttmarkers.transformers_model import TransformersModel
+
+        pad = int(self.encoder.tokenizer.pad_token_id)
+        settings, sampler = decode_settings(config, self.model, self.encoder.end_ids, pad, seed)
+        return kind(TransformersModel(self.model, settings, sampler), self.encoder, self.checkpoint, sampler, config)
+
+
+def load(model: str, policy: str | None = None, **options: Any) -> Loaded:
     """Load a model with its tokenizer and ``markers.json``; under policy ``none`` it needs no markers.
+
+    Args:
+        model: its folder or Hub name.
+        policy: under which it is asked.
+        options: for ``from_pretrained``.
 
     Raises:
         CheckpointError: if it has no markers and the policy needs them.
         ConfigError: if it cannot be loaded.
     """
-    from ttmarkers.decode_settings import decode_settings
-    from ttmarkers.transformers_model import TransformersModel
-
     try:
         checkpoint = load_checkpoint(model)
     except CheckpointError:
@@ -45,18 +75,18 @@ def load_engine(model: str, config: DecodeConfig, *, policy: str | None = None, 
     tokenizer = load_tokenizer(model)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    encoder, loaded = Encoder(tokenizer), load_model(model)
-    settings, sampler = decode_settings(config, loaded, encoder.end_ids, int(tokenizer.pad_token_id), seed)
-    return Engine(TransformersModel(loaded, settings, sampler), encoder, checkpoint, sampler, config)
+    return Loaded(load_model(model, **options), Encoder(tokenizer), checkpoint)
 
 
-def choose_policy(name: str | None, engine: Engine, markers: Mapping[str, Value]) -> str:
+def load_engine(model: str, config: DecodeConfig, *, policy: str | None = None, seed: int = 0) -> Engine:
+    """Return an engine of a model that is loaded for it; raises as `load` does."""
+    return load(model, policy).engine(config, seed)
+
+
+def choose_policy(name: str | None, checkpoint: Checkpoint | None, markers: Mapping[str, object]) -> str:
     """Return the policy to use: the one named, or what fits the model and the markers that are given."""
-    return name or default_policy(engine.checkpoint, markers)
-
-
-def default_policy(checkpoint: Checkpoint | None, markers: Mapping[str, object]) -> str:
-    """Return the policy that fits a model and the markers that are given, where none is named."""
+    if name:
+        return name
     if checkpoint is None or not checkpoint.marked:
         return "none"
     if markers:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ttmarkers.checkpoint import load_checkpoint
 from ttmarkers.datasets import rows
-from ttmarkers.decoding import default_policy
+from ttmarkers.decoding import choose_policy
 from ttmarkers.errors import CheckpointError
 from ttmarkers.evaluation import answer, chosen, load_task, prepare, read_cases, samples, score
 from ttmarkers.experiment_cache import has_key, key, model_stamp, named_files, slug, stamp
@@ -82,7 +82,7 @@ class _Work:
         self._lab, self._experiment, self._measure, self._spec = lab, experiment, measure, spec
         self._cell, self._model, self._checkpoint = cell, model, checkpoint
         decode = cell.config.decode
-        self._policy = cell.policy or decode.policy or default_policy(checkpoint, decode.markers)
+        self._policy = choose_policy(cell.policy or decode.policy, checkpoint, decode.markers)
         self._folder = folder_of(lab, experiment, measure, cell)
         self._data = [] if spec.data is None else lab.source(experiment, spec.data)
         self._opponent = cell.system == spec.against

@@ -13,7 +13,7 @@ from ttmarkers.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ttmarkers.config import Config
+    from ttmarkers.config import Config, DecodeConfig
     from ttmarkers.generation import Engine
     from ttmarkers.plugins import Plugins
     from ttmarkers.records import Value
@@ -80,10 +80,7 @@ def steer(plugins: Plugins, config: Config, model: str, wish: Wish) -> Steered:
             raise ConfigError(f"-m and --not both name {name} = {markers[name]}: leave one out")
     if negative and not wanted:
         wanted = "guided"
-    hard = decode.hard_length or wish.hard_length
-    if hard or decode.max_words:
-        taxonomy = engine.checkpoint.taxonomy if engine.checkpoint else None
-        engine.budgets = Budgets(taxonomy, plugins.extractors(), hard=hard, max_words=decode.max_words)
+    limit(engine, plugins, decode, hard=wish.hard_length)
     options = {name: dict(values) for name, values in decode.options.items()}
     if wish.strengths:
         wanted = wanted or "guided"
@@ -92,7 +89,15 @@ def steer(plugins: Plugins, config: Config, model: str, wish: Wish) -> Steered:
         options["guided"] = _strong(options.get("guided", {}), wish.strengths, {**negative, **markers})
     if wish.explain and wanted != "posterior":
         raise ConfigError(f"--explain is for policy posterior, not {wanted}: leave one of them out")
-    return Steered(engine, choose_policy(wanted, engine, markers), markers, negative, options, asking)
+    return Steered(engine, choose_policy(wanted, engine.checkpoint, markers), markers, negative, options, asking)
+
+
+def limit(engine: Engine, plugins: Plugins, decode: DecodeConfig, *, hard: bool = False) -> None:
+    """Have an engine cut its answers to the limits that the config sets; ``hard`` as ``decode.hard_length``."""
+    hard = hard or decode.hard_length
+    if hard or decode.max_words:
+        taxonomy = engine.checkpoint.taxonomy if engine.checkpoint else None
+        engine.budgets = Budgets(taxonomy, plugins.extractors(), hard=hard, max_words=decode.max_words)
 
 
 def _strong(options: Mapping[str, Any], given: Mapping[str, float], asked: Iterable[str]) -> dict[str, Any]:

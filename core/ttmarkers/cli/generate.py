@@ -86,7 +86,7 @@ def _settle(steered: Steered, requests: list[Request], *, fixed_policy: bool) ->
     engine = steered.engine
     asked = next((request.markers for request in requests if request.markers), {})
     if not fixed_policy and steered.policy in ("inferred", "none"):
-        steered = replace(steered, policy=choose_policy(None, engine, asked))
+        steered = replace(steered, policy=choose_policy(None, engine.checkpoint, asked))
     if steered.policy == "fixed" and not asked:
         raise ConfigError("policy fixed needs markers: give them with -m name=value, or use policy inferred")
     if steered.policy == "guided" and not asked and not any(request.negative for request in requests):

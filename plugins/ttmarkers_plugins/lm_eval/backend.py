@@ -6,27 +6,22 @@ and block, or the plain prompt where there is no block.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 from ttmarkers.asking import Asking
-from ttmarkers.budget import Budgets
-from ttmarkers.checkpoint import load_checkpoint
 from ttmarkers.config import make_config
-from ttmarkers.decode_settings import decode_settings
-from ttmarkers.decoding import choose_policy, run_policy
-from ttmarkers.encoding import Encoder
-from ttmarkers.errors import CheckpointError, DataError
+from ttmarkers.decoding import choose_policy, load, run_policy
+from ttmarkers.errors import DataError
 from ttmarkers.generation import Engine
-from ttmarkers.models import load_model, load_tokenizer
 from ttmarkers.records import Request
-from ttmarkers.transformers_model import TransformersModel
+from ttmarkers.steering import limit
 from ttmarkers.writing import Begun, longest
 from ttmarkers_plugins.lm_eval.likelihood import Beginning, Likelihood, score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from ttmarkers.checkpoint import Checkpoint
     from ttmarkers.config import Config
     from ttmarkers.plugins import Plugins
     from ttmarkers.records import Generation, Message
@@ -56,36 +51,20 @@ class Backend:
         decode = config.decode
         if decode.policy:
             plugins.policies().get(decode.policy, where="policy")
-        self._checkpoint: Checkpoint | None
-        try:
-            self._checkpoint = load_checkpoint(model)
-        except CheckpointError:
-            if decode.policy != "none":
-                raise
-            self._checkpoint = None
-        self.tokenizer = load_tokenizer(model)
-        if self.tokenizer.pad_token_id is None:
-            self.tokenizer.pad_token = self.tokenizer.eos_token
-        self._encoder = Encoder(self.tokenizer)
-        loaded: Any = load_model(model, **options)
-        self._model = loaded.to(device) if device else loaded
-        asking = Asking(self._checkpoint, plugins.extractors())
+        loaded = load(model, decode.policy, **options)
+        self._loaded = replace(loaded, model=cast("Any", loaded.model).to(device)) if device else loaded
+        self.tokenizer = loaded.encoder.tokenizer
+        asking = Asking(loaded.checkpoint, plugins.extractors())
         self.markers = asking.check(decode.markers, where="markers")
         self._negative = asking.check(decode.negative, where="negative")
-        self.policy = choose_policy(decode.policy, self._engine({}), {**self._negative, **self.markers})
+        self.policy = choose_policy(decode.policy, loaded.checkpoint, {**self._negative, **self.markers})
 
     def _engine(self, over: Mapping[str, Any], kind: type[Engine] = Engine) -> Engine:
         """Return an engine with further keys of the section ``decode``."""
         given = {**self._config.decode.model_dump(exclude_unset=True), **over}
         decode = make_config({"decode": given}, "the task's generation_kwargs").decode
-        pad, ends = int(self.tokenizer.pad_token_id), self._encoder.end_ids
-        settings, sampler = decode_settings(decode, self._model, ends, pad, self._config.seed)
-        model = TransformersModel(self._model, settings, sampler)
-        engine = kind(model, self._encoder, self._checkpoint, sampler, decode)
-        if decode.hard_length or decode.max_words:
-            taxonomy = self._checkpoint.taxonomy if self._checkpoint else None
-            extractors = self._plugins.extractors()
-            engine.budgets = Budgets(taxonomy, extractors, hard=decode.hard_length, max_words=decode.max_words)
+        engine = self._loaded.engine(decode, self._config.seed, kind)
+        limit(engine, self._plugins, decode)
         return engine
 
     @property
@@ -173,4 +152,4 @@ class Backend:
 
     def tokens(self, text: str) -> list[int]:
         """Return the tokens of a text alone."""
-        return self._encoder.ids([text])[0]
+        return self._loaded.encoder.ids([text])[0]

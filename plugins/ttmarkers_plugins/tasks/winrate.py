@@ -26,7 +26,6 @@ from ttmarkers_plugins.tasks.opponents import opponent, own_answer, sample
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ttmarkers.agreement import Agreement
     from ttmarkers.protocols import Setting
     from ttmarkers.records import Generation, Message, Score, Spending, Value
     from ttmarkers_plugins.tasks.judging import Verdict
@@ -194,31 +193,6 @@ class WinrateTask:
 
     def _other(self, case: WinrateCase) -> str:
         return opponent(case.id, case.other, self._against, task="winrate")
-
-
-def agreement(rows: Iterable[Mapping[str, Any]], judge: Judge, *, seed: int = 0) -> Agreement:
-    """Return how a judge agrees with people: ``accuracy`` is the share of equal preferences, ``kappa`` Cohen's.
-
-    What the judge prefers is what it prefers in sum over both orders, so one that contradicts itself says tie. Where
-    people had to choose, a tie is a disagreement.
-
-    Args:
-        rows: with ``prompt``, two answers and a ``preference``, as `WinrateTask.cases` reads them.
-        judge: which judges them.
-        seed: of the resampling for the intervals.
-
-    Raises:
-        DataError: if a row is not of this form, or a verdict cannot be had.
-    """
-    from ttmarkers.agreement import agree
-
-    cases = []
-    for number, row in enumerate(rows, 1):
-        prompt = to_prompt(row, Origin("data", number))
-        cases.append(WinrateCase(str(row.get("id", number)), prompt, labelled=_labelled(number, row)))
-    gold = [case.labelled[2] for case in cases if case.labelled]
-    said = [verdict.preference for verdict in judge.verdicts([_pair(case) for case in cases])]
-    return agree(gold, said, [1.0] * len(said), seed=seed)
 
 
 def _labelled(number: int, row: Mapping[str, Any]) -> tuple[str, str, str]:

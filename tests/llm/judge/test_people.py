@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from judge_support import better, fields, figure, rows, setting
+from judge_support import better, fields, rows, setting
 from ttmarkers.errors import ConfigError, DataError
-from ttmarkers_plugins.tasks.judging import Judge
-from ttmarkers_plugins.tasks.winrate import agreement
+from ttmarkers.results import Scored, summarise
 
 if TYPE_CHECKING:
     from endpoint_server import Call, Server
@@ -41,22 +40,10 @@ def honest(call: Call) -> str:
     return better({"A": "B", "B": "A"}.get(SAID[number], "tie") if turned else SAID[number])
 
 
-def test_agreement(server: Server, options: dict[str, Any]) -> None:
-    """A judge's share of agreement and kappa are those of scikit-learn, with intervals."""
+def test_agreement(server: Server, make: Make) -> None:
+    """Rows with a preference measure the judge, and no model: agreement and kappa are scikit-learn's."""
     from sklearn.metrics import cohen_kappa_score
 
-    server.say = honest
-    found = agreement(labelled(), Judge(**options))
-    gold, said = ["a", "b", "tie", "a", "b", "b", "a"], [choice.lower() for choice in SAID]
-    assert found.accuracy.value == pytest.approx(4 / 7)
-    assert found.kappa.value == pytest.approx(cohen_kappa_score(gold, said))
-    assert found.accuracy.low < found.accuracy.value < found.accuracy.high
-    assert found.kappa.low < found.kappa.value < found.kappa.high
-    assert len(server.calls) == 14
-
-
-def test_labelled_rows(server: Server, make: Make, options: dict[str, Any]) -> None:
-    """Rows with a preference measure the judge by the same task: no answer of a model is wanted."""
     server.say = honest
     task = make()
     cases = task.cases(labelled())
@@ -65,12 +52,13 @@ def test_labelled_rows(server: Server, make: Make, options: dict[str, Any]) -> N
     assert task.estimate(cases, [[] for _ in cases]).requests == 14
     scores = task.score_all(cases, [[] for _ in cases])
     assert set(task.metrics) == set(scores[0]) == {"agreement", "kappa", "inconsistent"}
-    wanted = agreement(labelled(), Judge(**options))
-    combine = task.metrics["kappa"].combine
-    assert combine is not None
-    sums = [sum(column) for column in zip(*(score["kappa"] for score in scores), strict=True)]  # type: ignore[arg-type]
-    assert combine(sums) == pytest.approx(wanted.kappa.value)
-    assert figure(scores, "agreement") == pytest.approx(wanted.accuracy.value)
+    run = [Scored(case.id, (), each, {}) for case, each in zip(cases, scores, strict=True)]
+    found = summarise("winrate", "none", task.metrics, [run], resamples=500).metrics
+    gold, said = ["a", "b", "tie", "a", "b", "b", "a"], [choice.lower() for choice in SAID]
+    assert found["agreement"].value == pytest.approx(4 / 7)
+    assert found["kappa"].value == pytest.approx(cohen_kappa_score(gold, said))
+    for name in ("agreement", "kappa"):
+        assert found[name].low < found[name].value < found[name].high
     assert len(server.calls) == 14
     with pytest.raises(ConfigError, match=r"case 'p0' has a preference: .* no model is asked"):
         task.request(cases[0], "none")
