@@ -45,7 +45,7 @@ COMMANDS = {
     "plugins": "List plugins.",
 }
 _MODULES = dict.fromkeys(
-    ("markers", "templates", "strategies", "policies", "tasks", "extractors", "profiles", "guides", "plugins"),
+    ("markers", "templates", "strategies", "policies", "tasks", "extractors", "profiles", "guides"),
     "components",
 )
 
