@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import os
-import secrets
-import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import time
-from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from ttmarkers import sandbox, sandbox_kernel
-from ttmarkers.errors import ConfigError
-from ttmarkers.sandbox import Ended, Limits, Program, Protections, python_program, run_program, run_programs
+from sandbox_support import KNOWN, SMALL
+from ttmarkers import sandbox_kernel
+from ttmarkers.sandbox import Ended
 from ttmarkers.sandbox_child import overfull
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
 
     Run = Callable[..., Ended]
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="the sandbox is for Linux and macOS")
-SMALL = Limits(seconds=2.0, memory=256 * 2**20, file_size=2**20, files=32, processes=12, output=10_000)
-KNOWN = sandbox.protections() if os.name == "posix" else Protections(False, False, 0, False)
 strong = pytest.mark.skipif(not KNOWN.strong, reason="this machine has neither namespaces nor Landlock 3 with seccomp")
 TRY = """
 import os, sys
@@ -40,79 +31,6 @@ def works(name, *given):
     except OSError:
         pass
 """
-
-
-def alive(token: str) -> bool:
-    """Tell whether a process with a word in its command line runs."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            if token.encode() in path.read_bytes():
-                return True
-    return False
-
-
-def folders(token: str) -> list[Path]:
-    """Return the programs' folders that are left."""
-    return list(Path(tempfile.gettempdir()).glob(f"*{token}*"))
-
-
-@pytest.fixture(params=["best", "plain user"])
-def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return what runs a program under all protections, or under those that a plain user in a container has.
-
-    Afterwards no process and no folder may be left.
-    """
-    if request.param == "plain user":
-        plain = Protections(False, False, KNOWN.landlock, KNOWN.seccomp)
-        if not plain.strong:
-            pytest.skip("this machine has no Landlock 3 with seccomp")
-        monkeypatch.setattr(sandbox, "protections", lambda: plain)
-
-    def start(program: str | Program, *words: object, **limits: Any) -> Ended:
-        token = secrets.token_hex(8)
-        monkeypatch.setattr(sandbox, "FOLDER", f"ttmarkers-{token}-")
-        if isinstance(program, str):
-            program = python_program(program)
-        program = replace(program, command=(*program.command, *map(str, words), token))
-        ended = run_program(program, replace(SMALL, **limits))
-        assert not alive(token)
-        assert not folders(token)
-        return ended
-
-    return start
-
-
-@pytest.fixture
-def bystander() -> Iterator[subprocess.Popen[bytes]]:
-    """Yield a process of ours that has a secret and should not be harmed."""
-    with subprocess.Popen(["sleep", "60"], env={"TOKEN": "hf_geheim"}) as process:
-        yield process
-        assert process.poll() is None
-        process.kill()
-
-
-def test_an_ordinary_program(run: Run) -> None:
-    """It reads what it was given, writes, and its end is known."""
-    source = "import sys\nprint(open('daten/größe.txt').read(), input())\nopen('neu', 'w').write('x')\nsys.exit(3)"
-    program = python_program(source, {"daten/größe.txt": "zwölf"})
-    assert run(replace(program, stdin="Äpfel\n")) == Ended(3, "zwölf Äpfel\n", "", "")
-    assert run("import json, asyncio\nasyncio.run(asyncio.sleep(0))").passed
-
-
-def test_standard_input_is_empty(run: Run) -> None:
-    """A program that waits for input gets none."""
-    assert run("print(input())").error.endswith("EOFError: EOF when reading a line\n")
-
-
-def test_several_in_order() -> None:
-    """They are run side by side, and how they ended is told in their order."""
-    seen: list[int] = []
-    sources = ["import time; time.sleep(0.3); print(0)", "print(1)", "1/0"]
-    ended = run_programs(map(python_program, sources), workers=3, progress=seen.append)
-    assert [end.output for end in ended] == ["0\n", "1\n", ""]
-    assert [end.passed for end in ended] == [True, True, False]
-    assert "ZeroDivisionError" in ended[2].error
-    assert seen == [1, 2, 3]
 
 
 def test_a_fork_bomb_ends(run: Run) -> None:
@@ -315,31 +233,6 @@ def test_deep_folders_are_deleted(run: Run, mode: str) -> None:
     assert run(source).passed
 
 
-def test_crashes_are_told(run: Run) -> None:
-    """A signal is a negative code, as it is for subprocess; no fault of the limits."""
-    assert run("import ctypes\nctypes.string_at(0)") == Ended(-signal.SIGSEGV, "", "", "")
-    assert run("import os\nos.abort()").code == -signal.SIGABRT
-    source = "import sys\nsys.setrecursionlimit(10**9)\nclass A:\n def __getattr__(self, _): return self.x\nA().x"
-    assert not run(source).passed
-    assert "RecursionError" in run("def f(): f()\nf()").error
-
-
-def test_any_bytes_are_text(run: Run) -> None:
-    """What cannot be decoded is replaced."""
-    assert run("import sys\nsys.stdout.buffer.write(bytes([255, 0, 65]))").output == "\ufffd\0A"
-
-
-def test_what_cannot_be_started(run: Run) -> None:
-    """It is no error of ours."""
-    ended = run(Program(("/no/such/interpreter",), {}))
-    assert (ended.code, ended.fault) == (None, "start")
-    assert "No such file" in ended.error
-    assert run(Program(("no-such-command",), {})).fault == "start"
-    assert run(Program(("./a",), {"a": "no program"})).fault == "start"
-    assert run(Program(("true",), {"a": "", "a/b": ""})).fault == "start"
-    assert run(Program(("true",), {"a" * 300: ""})).fault == "start"
-
-
 @pytest.mark.skipif(not KNOWN.seccomp, reason="this machine has no seccomp")
 def test_ways_out_are_closed(run: Run) -> None:
     """New namespaces, mounts, tracing, memory that nobody sees and other ways past the filter are refused."""
@@ -352,60 +245,3 @@ print([name for name, given in calls.items() if getattr(libc, name)(*given) != -
 print(libc.syscall(425, 1, None), libc.syscall(0x40000000, 0), libc.syscall(435, None, 0), libc.syscall(9999))
 """
     assert run(source).output == "[]\n-1 -1 -1 -1\n"
-
-
-@pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/passwd", "", ".", "a\0b", ".."])
-def test_files_that_lead_out(name: str) -> None:
-    """They are refused before anything is run."""
-    with pytest.raises(ConfigError, match="file"):
-        Program(("true",), {name: ""})
-
-
-def test_what_makes_no_sense_is_refused() -> None:
-    """A program without a command, limits that allow nothing, two programs in one file."""
-    with pytest.raises(ConfigError, match="command"):
-        Program((), {})
-    with pytest.raises(ConfigError, match="seconds"):
-        Limits(seconds=0)
-    with pytest.raises(ConfigError, match="from the root"):
-        Program(("true",), {}, readable=("lib",))
-    with pytest.raises(ConfigError, match=r"program\.py"):
-        python_program("", {"program.py": ""})
-
-
-def test_further_folders_can_be_read(run: Run) -> None:
-    """A compiler may lie anywhere."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        Path(folder, "word").write_text("here")
-        program = replace(python_program("import sys\nprint(open(sys.argv[1]).read())"), readable=(folder,))
-        assert run(program, f"{folder}/word").output == "here\n"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent is gone")
-def test_programs_end_with_us() -> None:
-    """When our process is killed, so is the program, and its folder is deleted."""
-    token = secrets.token_hex(8)
-    code = f"""
-from ttmarkers import sandbox
-sandbox.FOLDER = "ttmarkers-{token}-"
-sandbox.run_program(sandbox.Program(("sleep", "50", "{token}"), {{}}), sandbox.Limits(seconds=60))
-"""
-    with subprocess.Popen([sys.executable, "-c", code]) as ours:
-        until = time.monotonic() + 10
-        while not folders(token) and time.monotonic() < until:
-            time.sleep(0.05)
-        time.sleep(0.3)
-        ours.kill()
-    until = time.monotonic() + 2
-    while (alive(token) or folders(token)) and time.monotonic() < until:
-        time.sleep(0.02)
-    assert not alive(token)
-    assert not folders(token)
-
-
-def test_protections_are_told() -> None:
-    """Each has a name."""
-    assert Protections(True, True, 7, True).text() == "namespaces, other user, seccomp, landlock 7"
-    assert Protections(False, False, 0, False).text() == "limits of resources only"
-    assert not Protections(False, True, 2, True).strong
