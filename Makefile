@@ -1,7 +1,7 @@
 # What CI runs, target by target.
-.PHONY: check lint types test slow format
+.PHONY: check lint types docs test slow format serve
 
-check: lint types test
+check: lint types docs test
 
 lint:
 	ruff format --check .
@@ -9,6 +9,10 @@ lint:
 
 types:
 	mypy
+
+# links, anchors and pages that no menu names are errors; nothing is fetched
+docs:
+	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
 
 test:
 	python -m pytest
@@ -19,3 +23,6 @@ slow:
 format:
 	ruff format .
 	ruff check --fix .
+
+serve:
+	NO_MKDOCS_2_WARNING=1 mkdocs serve
