@@ -29,6 +29,7 @@ class MarkerType:
         aliases: other spellings of a value, such as ``fr`` for ``French``; matched without regard to case.
         minimum: the least value of a number.
         unit: what a number counts.
+        split: what was a value once -> the values that it was split into; a row may hold it no longer.
 
     Example:
         >>> MarkerType("mood", "How the answer feels.", "categorical", ("happy", "sad")).values
@@ -42,6 +43,7 @@ class MarkerType:
     aliases: Mapping[str, str] = field(default_factory=dict)
     minimum: float | None = None
     unit: str = ""
+    split: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -50,6 +52,58 @@ class MarkerType:
             raise ValueError(f"marker type {self.name!r}: categorical types have values, and no others do")
         if "" in self.values:
             raise ValueError(f"marker type {self.name!r}: an empty text is no value")
+
+
+@dataclass(frozen=True)
+class TaxonomyChange:
+    """A change of a marker type that somebody else defines: values added, renamed or split.
+
+    All changes of a type are made at once, in an order that does not depend on who is asked first; two that contradict
+    each other are refused by name of both when the type is used (`ttmarkers.taxonomy_changes`).
+
+    Attributes:
+        name: of the change, for messages and lists.
+        summary: one line that says why.
+        marker: the categorical marker type that is changed.
+        add: values that it did not have.
+        aliases: other spelling -> value, of values old and new.
+        rename: old value -> new value; the old one stays as an alias, so that annotated rows can be read.
+        split: old value -> the values that take its place; rows may hold the old one no longer.
+
+    Raises:
+        ValueError: for a change that changes nothing, or contradicts itself.
+
+    Example:
+        >>> TaxonomyChange("robots", "Robots are a domain.", "domain", add=("Robotics",)).add
+        ('Robotics',)
+    """
+
+    name: str
+    summary: str
+    marker: str
+    add: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    rename: Mapping[str, str] = field(default_factory=dict)
+    split: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        said = f"change {self.name!r} of marker {self.marker!r}"
+        if isinstance(self.add, str) or any(isinstance(parts, str) for parts in self.split.values()):
+            raise ValueError(f"{said}: give several values as a list, not as one text")
+        if not (self.add or self.aliases or self.rename or self.split):
+            raise ValueError(f"{said}: it adds, renames and splits nothing")
+        parts = [part for several in self.split.values() for part in several]
+        words = [*self.add, *self.aliases, *self.aliases.values(), *self.rename, *self.rename.values(), *self.split]
+        if any(not isinstance(word, str) or not word for word in (*words, *parts)):
+            raise ValueError(f"{said}: values are texts, and none is empty")
+        for old, several in self.split.items():
+            if len(set(several)) < 2:
+                raise ValueError(f"{said}: {old!r} is split into two values or more: use rename for one")
+            if old in several:
+                raise ValueError(f"{said}: a part of {old!r} may not have its name: old rows could not be told from new")
+        for old, new in self.rename.items():
+            if old == new or old in self.split:
+                raise ValueError(f"{said}: {old!r} is renamed to itself, or split as well")
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ProfileComponent,
         StrategyComponent,
         TaskComponent,
+        TaxonomyChange,
         TemplateComponent,
     )
 
@@ -48,6 +49,18 @@ def ttm_marker_types() -> Iterable[MarkerType]:
         @hookimpl
         def ttm_marker_types():
             yield MarkerType("mood", "How the answer feels.", "categorical", ("happy", "sad"))
+    """
+
+
+@hookspec
+def ttm_taxonomy_changes() -> Iterable[TaxonomyChange]:
+    """Yield changes of other plugins' marker types: values added, renamed or split.
+
+    ::
+
+        @hookimpl
+        def ttm_taxonomy_changes():
+            yield TaxonomyChange("robots", "Robots are a domain.", "domain", add=("Robotics",))
     """
 
 

@@ -25,6 +25,7 @@ from ttmarkers.components import (
     ProfileComponent,
     StrategyComponent,
     TaskComponent,
+    TaxonomyChange,
     TemplateComponent,
 )
 from ttmarkers.registry import Entry, Registry
@@ -148,6 +149,10 @@ class Plugins:
         """Return all marker types."""
         return self._collect("ttm_marker_types", "marker")
 
+    def taxonomy_changes(self) -> Registry[TaxonomyChange]:
+        """Return all changes of marker types; several may have one name, so go through its entries."""
+        return self._collect("ttm_taxonomy_changes", "taxonomy change")
+
     def extractors(self) -> Registry[ExtractorComponent]:
         """Return all extractors."""
         return self._collect("ttm_extractors", "extractor")
@@ -221,6 +226,7 @@ def _kinds() -> dict[str, type[Any]]:
 
     return {
         "ttm_marker_types": MarkerType,
+        "ttm_taxonomy_changes": TaxonomyChange,
         "ttm_extractors": ExtractorComponent,
         "ttm_templates": TemplateComponent,
         "ttm_training_strategies": StrategyComponent,
