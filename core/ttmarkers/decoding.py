@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ttmarkers.checkpoint import load_checkpoint
 from ttmarkers.encoding import Encoder
@@ -57,6 +57,8 @@ class Loaded:
 def load(model: str, policy: str | None = None, **options: Any) -> Loaded:
     """Load a model with its tokenizer and ``markers.json``; under policy ``none`` it needs no markers.
 
+    It is put on the GPU if there is one, unless the options say where it goes (``device_map``).
+
     Args:
         model: its folder or Hub name.
         policy: under which it is asked.
@@ -75,7 +77,16 @@ def load(model: str, policy: str | None = None, **options: Any) -> Loaded:
     tokenizer = load_tokenizer(model)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Loaded(load_model(model, **options), Encoder(tokenizer), checkpoint)
+    return Loaded(_placed(load_model(model, **options), options), Encoder(tokenizer), checkpoint)
+
+
+def _placed(model: PreTrainedModel, options: Mapping[str, Any]) -> PreTrainedModel:
+    import torch
+
+    if "device_map" in options or not torch.cuda.is_available():
+        return model
+    moved: PreTrainedModel = cast("Any", model).to("cuda")
+    return moved
 
 
 def load_engine(model: str, config: DecodeConfig, *, policy: str | None = None, seed: int = 0) -> Engine:

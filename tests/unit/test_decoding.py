@@ -6,13 +6,17 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers.components import PolicyComponent
-from ttmarkers.decoding import run_policy
+from ttmarkers.decoding import load, run_policy
 from ttmarkers.errors import NoRoomError
 from ttmarkers.records import Generation, Message, Request
 from ttmarkers.registry import Entry, Registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pytest
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 class Narrow:
@@ -36,3 +40,17 @@ def test_one_without_room() -> None:
     assert [each.id for each in found] == [request.id for request in requests]
     assert {each.id: each.fault for each in found if each.fault} == {"2": "no room for 2", "5": "no room for 5"}
     assert [each.text for each in found if not each.fault] == [each.id for each in found if not each.fault]
+
+
+def test_a_gpu_is_used(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model goes to the GPU if there is one, unless its options say where; without one it stays."""
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    moved: list[str] = []
+    monkeypatch.setattr(type(model), "to", lambda self, device: moved.append(device) or self)
+    for there, options in ((False, {}), (True, {"device_map": "cpu"}), (True, {})):
+        monkeypatch.setattr("torch.cuda.is_available", lambda there=there: there)
+        assert load(str(tmp_path), "none", **options).checkpoint is None
+        assert moved == (["cuda"] if there and not options else [])
