@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ttmarkers.cli.output import json_option, print_json, print_table
+from ttmarkers.cli.scaffold import new
 
 if TYPE_CHECKING:
     from ttmarkers.cli import Context
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def plugins() -> None:
-    """List plugins."""
+    """List plugins, and begin new ones."""
+
+
+plugins.add_command(new)
 
 
 @plugins.command("list")

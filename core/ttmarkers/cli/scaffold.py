@@ -1,0 +1,45 @@
+"""``ttm plugins new``: a plugin to begin with."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ttmarkers.cli.output import json_option, note, print_json
+from ttmarkers.scaffold import KINDS, chosen, names_of, plugin_files, refuse_taken, write_plugin
+
+if TYPE_CHECKING:
+    from ttmarkers.cli import Context
+
+_KIND = f"What it offers (may be repeated): {', '.join(KINDS)}.  [default: marker and extractor]"
+_FOLDER = "Folder of the plugin.  [default: ttmarkers-NAME]"
+
+
+@click.command("new")
+@click.argument("name")
+@click.option("--kind", "kinds", multiple=True, metavar="KIND", help=_KIND)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help=_FOLDER)
+@json_option
+@click.pass_obj
+def new(context: Context, name: str, kinds: tuple[str, ...], output: Path | None, as_json: bool) -> None:
+    """Write a plugin to begin with: the distribution ttmarkers-NAME, which installs and passes its own tests."""
+    from ttmarkers.cli import COMMANDS
+    from ttmarkers.manifest import refuse_existing
+
+    names, offered = names_of(name), chosen(kinds)
+    folder = Path(names.distribution) if output is None else output
+    refuse_existing(folder)
+    refuse_taken(names, offered, context.plugins, COMMANDS)
+    files = plugin_files(names, offered)
+    write_plugin(files, folder)
+    if as_json:
+        components = {KINDS[kind]: [names.component(kind)] for kind in offered}
+        found = {"name": names.name, "distribution": names.distribution, "module": names.module}
+        print_json({**found, "folder": str(folder), "components": components, "files": sorted(files)})
+        return
+    click.echo(folder)
+    note(f"{names.distribution} has {', '.join(offered)}: install and test it, then change it")
+    note(f"  cd {shlex.quote(str(folder))} && pip install -e '.[dev]' && pytest")

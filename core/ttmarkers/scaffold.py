@@ -1,0 +1,269 @@
+"""A plugin to begin with: a distribution of its own that installs and passes its own tests as it is written.
+
+What is written are Jinja files of ``ttmarkers_templates/plugin``. Their marks are ``<% %>`` and ``<%= %>``, because
+what they write holds braces of its own.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib.metadata
+import importlib.util
+import re
+import tempfile
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ttmarkers import __version__
+from ttmarkers.components import read_data
+from ttmarkers.errors import ConfigError, OutputExistsError, unknown_name
+from ttmarkers.manifest import refuse_existing
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from ttmarkers.plugins import Plugins
+
+KINDS = {
+    "marker": "marker_types",
+    "extractor": "extractors",
+    "template": "templates",
+    "strategy": "strategies",
+    "policy": "policies",
+    "task": "tasks",
+    "profile": "profiles",
+    "guide": "guides",
+    "command": "commands",
+}
+"""What a plugin can be begun with, in the order of the loop -> what `ttmarkers.plugins.Plugins` calls it."""
+
+USUAL = ("marker", "extractor")
+"""The kinds that a plugin is begun with if none is named: a pair that works together."""
+
+PREFIX = "ttmarkers-"
+LONGEST = 30  # what is written stays within its own line length
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+_PROMISED = 3  # hooks that work without a warning today go in this many minor versions at the earliest
+
+_COMPONENTS = {
+    "extractor": "ExtractorComponent",
+    "guide": "GuideComponent",
+    "marker": "MarkerType",
+    "policy": "PolicyComponent",
+    "profile": "ProfileComponent",
+    "strategy": "StrategyComponent",
+    "task": "TaskComponent",
+    "template": "TemplateComponent",
+}
+_FILES: tuple[tuple[str, str, frozenset[str]], ...] = (
+    # path, source, kinds that it is for; of two with one path the first
+    ("pyproject.toml", "pyproject.toml", frozenset()),
+    ("README.md", "README.md", frozenset()),
+    (".gitignore", "gitignore", frozenset()),
+    ("src/MODULE/__init__.py", "hooks.py", frozenset()),
+    ("src/MODULE/py.typed", "", frozenset()),
+    ("src/MODULE/extract.py", "extract_count.py", frozenset({"extractor", "marker"})),
+    ("src/MODULE/extract.py", "extract_task.py", frozenset({"extractor"})),
+    ("src/MODULE/block.jinja", "block.jinja", frozenset({"template"})),
+    ("src/MODULE/train.py", "train.py", frozenset({"strategy"})),
+    ("src/MODULE/decode.py", "decode.py", frozenset({"policy"})),
+    ("src/MODULE/task.py", "task.py", frozenset({"task"})),
+    ("src/MODULE/sample.jsonl", "sample.jsonl", frozenset({"task"})),
+    ("src/MODULE/profile.yaml", "profile.yaml", frozenset({"profile"})),
+    ("src/MODULE/guide.yaml", "guide.yaml", frozenset({"guide"})),
+    ("src/MODULE/command.py", "command.py", frozenset({"command"})),
+    ("tests/test_plugin.py", "test_plugin.py", frozenset()),
+    ("tests/test_extract.py", "test_extract_count.py", frozenset({"extractor", "marker"})),
+    ("tests/test_extract.py", "test_extract_task.py", frozenset({"extractor"})),
+    ("tests/test_marker.py", "test_marker.py", frozenset({"marker"})),
+    ("tests/test_block.py", "test_block.py", frozenset({"template"})),
+    ("tests/test_train.py", "test_train.py", frozenset({"strategy"})),
+    ("tests/test_decode.py", "test_decode.py", frozenset({"policy"})),
+    ("tests/test_task.py", "test_task.py", frozenset({"task"})),
+    ("tests/test_profile.py", "test_profile.py", frozenset({"profile"})),
+    ("tests/test_guide.py", "test_guide.py", frozenset({"guide"})),
+    ("tests/test_command.py", "test_command.py", frozenset({"command"})),
+)
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the parts of a plugin are called, all by its one name.
+
+    Attributes:
+        name: of the plugin, of its entry point and of its components, such as ``late-replies``.
+        distribution: what is installed, ``ttmarkers-late-replies``.
+        module: what is imported, ``ttmarkers_late_replies``.
+        marker: the marker type, ``late_replies``.
+        title: how its classes begin, ``LateReplies``.
+    """
+
+    name: str
+    distribution: str
+    module: str
+    marker: str
+    title: str
+
+    def component(self, kind: str) -> str:
+        """Return the name of the component of a kind."""
+        return self.marker if kind == "marker" else self.name
+
+
+def names_of(name: str) -> Names:
+    """Return what the parts of a plugin are called.
+
+    Args:
+        name: as the user wrote it, with or without ``ttmarkers-`` before it.
+
+    Raises:
+        ConfigError: if a distribution, a module or a marker type cannot be called so, with a name that can.
+
+    >>> names_of("late-replies").module
+    'ttmarkers_late_replies'
+    """
+    bare = name.removeprefix(PREFIX)
+    if not _NAME.fullmatch(bare) or len(bare) > LONGEST:
+        raise ConfigError(
+            f"a plugin cannot be called {name!r}: write lower-case letters, digits and single hyphens, a letter "
+            f"first, at most {LONGEST} of them, such as {suggestion(name)!r}"
+        )
+    marker = bare.replace("-", "_")
+    title = "".join(part.capitalize() for part in bare.split("-"))
+    return Names(bare, PREFIX + bare, PREFIX.replace("-", "_") + marker, marker, title)
+
+
+def suggestion(name: str) -> str:
+    """Return the name of a plugin that is nearest to what was written.
+
+    >>> suggestion("Späte Antworten!")
+    'spate-antworten'
+    """
+    folded = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    words = re.sub(r"[^a-z0-9]+", "-", folded).strip("-").removeprefix(PREFIX)
+    return words.lstrip("-0123456789")[:LONGEST].rstrip("-") or "mood"
+
+
+def chosen(kinds: Iterable[str]) -> tuple[str, ...]:
+    """Return kinds in the order of the loop, each once; the usual pair if none is named.
+
+    Raises:
+        UnknownNameError: for a kind that does not exist.
+    """
+    wanted = set(kinds) or set(USUAL)
+    for kind in sorted(wanted - set(KINDS)):
+        raise unknown_name("kind", kind, KINDS, where="--kind")
+    return tuple(kind for kind in KINDS if kind in wanted)
+
+
+def requirement(version: str = __version__) -> str:
+    """Return which versions of ttmarkers a plugin needs that is begun with one of them.
+
+    The lower bound is this minor version. A hook that goes warns for two minor versions before, so what works
+    without a warning today is there until the third.
+
+    >>> requirement("0.4.2"), requirement("1.0.0rc1")
+    ('ttmarkers>=0.4,<0.7', 'ttmarkers>=1.0.0rc1,<1.3')
+    """
+    major, minor, *rest = version.split(".")
+    whole = all(part.isdigit() for part in rest)
+    least = f"{major}.{minor}" if whole else version  # one that comes before a version is below it
+    return f"ttmarkers>={least},<{major}.{int(minor) + _PROMISED}"
+
+
+def plugin_files(names: Names, kinds: Collection[str]) -> dict[str, str]:
+    """Return the files of a plugin: path within its folder -> content. Depends on the arguments alone.
+
+    Args:
+        names: of its parts.
+        kinds: names of `KINDS`.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        "<%", "%>", "<%=", "%>", "<%#", "%>",
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    known = {
+        "name": names.name,
+        "distribution": names.distribution,
+        "module": names.module,
+        "marker": names.marker,
+        "title": names.title,
+        "kinds": [kind for kind in KINDS if kind in kinds],
+        "components": [name for kind, name in _COMPONENTS.items() if kind in kinds],
+        "requirement": requirement(),
+        # a component that uses a marker uses the plugin's own if it has one
+        "asked": names.marker if "marker" in kinds else "length_sentences",
+        "guided": names.marker if "marker" in kinds else "source",
+        "value": 0 if "marker" in kinds else 1,
+    }
+    files: dict[str, str] = {}
+    for path, source, needed in _FILES:
+        place = path.replace("MODULE", names.module)
+        if needed <= set(kinds) and place not in files:
+            text = read_data(f"ttmarkers_templates:plugin/{source}.jinja") if source else ""
+            files[place] = environment.from_string(text).render(known)
+    return files
+
+
+def refuse_taken(names: Names, kinds: Iterable[str], plugins: Plugins, commands: Collection[str] = ()) -> None:
+    """Refuse names that something else has already.
+
+    Args:
+        names: of the plugin's parts.
+        kinds: of its components.
+        plugins: those that are there.
+        commands: further commands that are there.
+
+    Raises:
+        ConfigError: with what has the name.
+    """
+    way_out = "choose another name"
+    for record in plugins.records:
+        if record.name == names.name or _same(record.distribution, names.distribution):
+            raise ConfigError(f"there is a plugin {record.name!r} already, of {record.source}: {way_out}")
+    try:
+        installed = importlib.metadata.version(names.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        installed = ""
+    if installed:
+        raise ConfigError(f"{names.distribution} {installed} is installed already: uninstall it, or {way_out}")
+    if importlib.util.find_spec(names.module):
+        raise ConfigError(f"there is a module {names.module!r} already: {way_out}")
+    for kind in kinds:
+        name = names.component(kind)
+        for entry in getattr(plugins, KINDS[kind])():
+            if entry.component.name == name:
+                raise ConfigError(f"there is a {kind} {name!r} already, of {entry.distribution}: {way_out}")
+        if kind == "command" and name in commands:
+            raise ConfigError(f"there is a command 'ttm {name}' already: {way_out}")
+
+
+def _same(one: str, other: str) -> bool:
+    """Tell whether two texts name the same distribution."""
+    return re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", other).lower()
+
+
+def write_plugin(files: Mapping[str, str], folder: Path) -> None:
+    """Write the files of a plugin; its folder is there whole or not at all.
+
+    Raises:
+        OutputExistsError: if the folder exists; nothing of it is changed.
+    """
+    refuse_existing(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp") as work:
+        # within the private folder, so that the plugin's own has the rights of any other
+        staged = Path(work) / folder.name
+        for name, text in files.items():
+            path = staged / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+        try:
+            staged.rename(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            raise OutputExistsError(f"{folder} was made meanwhile: name another output with -o") from error
