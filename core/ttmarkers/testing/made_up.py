@@ -1,0 +1,115 @@
+"""A plugin made up of components, so that they can be tested where nothing is installed."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from ttmarkers import __version__
+from ttmarkers.components import (
+    ExtractorComponent,
+    GuideComponent,
+    MarkerType,
+    PolicyComponent,
+    ProfileComponent,
+    StrategyComponent,
+    TaskComponent,
+    TemplateComponent,
+)
+from ttmarkers.hookspecs import PROJECT, hookimpl
+from ttmarkers.plugins import Candidate, create_plugins, discover
+from ttmarkers.taxonomy import Taxonomy, make_taxonomy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ttmarkers.plugins import Plugins
+
+NAME = "ttmarkers_made_up_for_tests"
+
+HOOKS: dict[type[Any], str] = {
+    MarkerType: "ttm_marker_types",
+    ExtractorComponent: "ttm_extractors",
+    TemplateComponent: "ttm_templates",
+    StrategyComponent: "ttm_training_strategies",
+    PolicyComponent: "ttm_decoding_policies",
+    TaskComponent: "ttm_tasks",
+    ProfileComponent: "ttm_profiles",
+    GuideComponent: "ttm_guides",
+}
+"""What each component is yielded by; click's commands are `ttm_commands`."""
+
+
+def plugins_with(*components: Any, installed: bool = True) -> Plugins:
+    """Return the built-ins, the plugins that are installed, and given components beside them.
+
+    A component that an installed plugin offers already is not added again.
+
+    Args:
+        components: marker types, extractors, templates, commands and so on.
+        installed: whether the plugins of installed distributions are loaded.
+
+    Raises:
+        AssertionError: if a component has no hook.
+
+    Example:
+        >>> mood = MarkerType("mood", "How it feels.", "categorical", ("happy", "sad"))
+        >>> "mood" in plugins_with(mood).marker_types()
+        True
+    """
+    loaded = create_plugins(third_party=installed)
+    new = [component for component in components if not _offered(component, loaded)]
+    if not new:
+        return loaded
+    offers: dict[str, list[Any]] = {}
+    for component in new:
+        offers.setdefault(hook_of(component), []).append(component)
+    module = ModuleType(NAME)
+    for hook, offered in offers.items():
+        setattr(module, hook, hookimpl(_yielding(hook, offered)))
+    # of the framework's own distribution: a model that is made with it asks nobody to install a plugin
+    candidate = Candidate(NAME, NAME, PROJECT, __version__)
+    with mock.patch.dict(sys.modules, {NAME: module}):
+        plugins = create_plugins(candidates=[*(discover() if installed else ()), candidate])
+    (record,) = [record for record in plugins.records if record.name == NAME]
+    if record.status != "ok":
+        raise AssertionError(f"the components cannot be offered by a plugin: {record.error}")
+    return plugins
+
+
+def hook_of(component: Any) -> str:
+    """Return the hook that yields a component of this kind."""
+    for kind, hook in HOOKS.items():
+        if isinstance(component, kind):
+            return hook
+    import click
+
+    if isinstance(component, click.Command):
+        return "ttm_commands"
+    raise AssertionError(f"{component!r} is no component: make one of ttmarkers.components, or a click command")
+
+
+def registry_of(component: Any, plugins: Plugins) -> Any:
+    """Return the registry that components of this kind stand in."""
+    names = {"ttm_training_strategies": "strategies", "ttm_decoding_policies": "policies"}
+    hook = hook_of(component)
+    return getattr(plugins, names.get(hook, hook.removeprefix("ttm_")))()
+
+
+def taxonomy_of(plugins: Plugins) -> Taxonomy:
+    """Return all marker types, the paper's first."""
+    return make_taxonomy(plugins.marker_types().all())
+
+
+def _offered(component: Any, plugins: Plugins) -> bool:
+    return any(entry.component == component for entry in registry_of(component, plugins))
+
+
+def _yielding(hook: str, offered: Iterable[Any]) -> Any:
+    def implementation() -> Iterable[Any]:
+        yield from offered
+
+    implementation.__name__ = hook
+    return implementation
