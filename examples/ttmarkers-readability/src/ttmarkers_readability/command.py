@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ttmarkers.cli.output import json_option, print_json, print_table, set_option
-from ttmarkers_readability.extract import WORDS, score_prose
-from ttmarkers_readability.formula import LEVELS, level
+from ttmarkers_readability.formula import LEVELS, lix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,31 +32,30 @@ def readability(context: Context, marked: tuple[str, ...], overrides: tuple[str,
 
     config = context.config(overrides)
     taxonomy = make_taxonomy(context.plugins.marker_types().all(), profile=config.markers.taxonomy)
-    words = config.markers.options.get("lix", {}).get("words", WORDS)
-    found = spread(read_marked(marked, taxonomy, config.data.columns), words)
+    found = spread(read_marked(marked, taxonomy, config.data.columns))
     if as_json:
         print_json(found)
     else:
         _show(found)
 
 
-def spread(examples: Iterable[MarkedExample], words: int = WORDS) -> dict[str, Any]:
-    """Count the levels and scores of rows: ``{"rows", "scored", "levels", "quantiles", "scores"}``."""
+def spread(examples: Iterable[MarkedExample]) -> dict[str, Any]:
+    """Count the levels of rows, and the scores of those that have one."""
     from ttmarkers.stats import quantiles
 
     rows, levels, scores = 0, Counter(dict.fromkeys(LEVELS, 0)), Counter[int]()
     for example in examples:
         rows += 1
-        score = score_prose(example.completion, example.markers, words)
-        if score is not None:
-            levels[level(score, str(example.markers["lang"]))] += 1
+        level, score = example.markers.get("readability"), lix(example.completion)
+        if level is not None and score is not None:
+            levels[str(level)] += 1
             scores[round(score)] += 1
     steps = Counter[int]()
     for rounded, count in sorted(scores.items()):
         steps[rounded // STEP * STEP] += count
     return {
         "rows": rows,
-        "scored": scores.total(),
+        "told": scores.total(),
         "levels": dict(levels),
         "quantiles": quantiles({float(score): count for score, count in scores.items()}),
         "scores": [{"from": start, "below": start + STEP, "rows": count} for start, count in steps.items()],
@@ -65,10 +63,10 @@ def spread(examples: Iterable[MarkedExample], words: int = WORDS) -> dict[str, A
 
 
 def _show(found: dict[str, Any]) -> None:
-    click.echo(f"{found['rows']} rows, {found['scored']} of them prose that LIX can tell of")
-    if not found["scored"]:
+    click.echo(f"{found['rows']} rows, readability is known of {found['told']}")
+    if not found["told"]:
         return
-    levels = [(name, count, f"{count / found['scored']:.1%}") for name, count in found["levels"].items()]
+    levels = [(name, count, f"{count / found['told']:.1%}") for name, count in found["levels"].items()]
     print_table(("level", "rows", "share"), levels)
     click.echo()
     most = max(step["rows"] for step in found["scores"])

@@ -34,14 +34,10 @@ class LixExtractor:
         return [self._one(subject.example.completion, subject.markers) for subject in batch]
 
     def _one(self, text: str, markers: Mapping[str, Value]) -> Mapping[str, Found]:
-        score = score_prose(text, markers, self._words)
-        return {} if score is None else {"readability": Found(level(score, str(markers["lang"])))}
-
-
-def score_prose(text: str, markers: Mapping[str, Value], words: int = WORDS) -> float | None:
-    """Return the LIX of a text if the formula applies to it, given what other markers say of it."""
-    if markers.get("lang") not in NEWSPAPERS or "code_type" in markers or markers.get("format") in NO_SENTENCES:
-        return None
-    if "```" in text or "~~~" in text:  # code of a language that code_type does not know
-        return None
-    return lix(text, words)
+        language = markers.get("lang")
+        if language not in NEWSPAPERS or "code_type" in markers or markers.get("format") in NO_SENTENCES:
+            return {}
+        if "```" in text or "~~~" in text:  # code of a language that code_type does not know
+            return {}
+        score = lix(text, self._words)
+        return {} if score is None else {"readability": Found(level(score, str(language)))}
