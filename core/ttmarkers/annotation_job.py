@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ttmarkers.errors import PluginError
 from ttmarkers.plan import brief, make_plan
-from ttmarkers.taxonomy import make_taxonomy
+from ttmarkers.taxonomy_sources import check_names, current_taxonomy
 from ttmarkers.worker import AnnotationJob
 
 if TYPE_CHECKING:
@@ -25,12 +25,11 @@ def annotation_plan(config: Config, plugins: Plugins) -> Plan:
         UnknownNameError: for a marker type or extractor that does not exist.
         ConfigError: if the config contradicts itself.
     """
-    types, extractors, markers = plugins.marker_types(), plugins.extractors(), config.markers
+    extractors, markers = plugins.extractors(), config.markers
     for key in ("use", "declared", "extractors"):
-        for name in getattr(markers, key) or ():
-            types.get(name, where=f"markers.{key}")
-    taxonomy = make_taxonomy(types.all(), profile=markers.taxonomy, order=markers.use)
-    everything = make_taxonomy(types.all(), profile=markers.taxonomy)
+        check_names(getattr(markers, key) or (), plugins, markers, where=f"markers.{key}")
+    taxonomy = current_taxonomy(plugins, markers, order=markers.use)
+    everything = current_taxonomy(plugins, markers)
     plan = make_plan(everything, markers.model_copy(update={"use": list(taxonomy.names)}), extractors)
     return brief(plan, plugins.guides().all().values(), [Path(name) for name in markers.guides])
 

@@ -88,19 +88,20 @@ class TaxonomyChange:
 
     def __post_init__(self) -> None:
         said = f"change {self.name!r} of marker {self.marker!r}"
-        if isinstance(self.add, str) or any(isinstance(parts, str) for parts in self.split.values()):
+        several: tuple[object, ...] = (self.add, *self.split.values())
+        if any(isinstance(values, str) for values in several):
             raise ValueError(f"{said}: give several values as a list, not as one text")
         if not (self.add or self.aliases or self.rename or self.split):
             raise ValueError(f"{said}: it adds, renames and splits nothing")
-        parts = [part for several in self.split.values() for part in several]
+        parts = [part for news in self.split.values() for part in news]
         words = [*self.add, *self.aliases, *self.aliases.values(), *self.rename, *self.rename.values(), *self.split]
         if any(not isinstance(word, str) or not word for word in (*words, *parts)):
             raise ValueError(f"{said}: values are texts, and none is empty")
-        for old, several in self.split.items():
-            if len(set(several)) < 2:
+        for old, news in self.split.items():
+            if len(set(news)) < 2:
                 raise ValueError(f"{said}: {old!r} is split into two values or more: use rename for one")
-            if old in several:
-                raise ValueError(f"{said}: a part of {old!r} may not have its name: old rows could not be told from new")
+            if old in news:
+                raise ValueError(f"{said}: a part of {old!r} may not have its name: old rows could not be told")
         for old, new in self.rename.items():
             if old == new or old in self.split:
                 raise ValueError(f"{said}: {old!r} is renamed to itself, or split as well")
@@ -108,11 +109,19 @@ class TaxonomyChange:
 
 @dataclass(frozen=True)
 class Component:
-    """What all components with code have: a name, a line of text, and a factory."""
+    """What all components with code have: a name, a line of text, and a factory.
+
+    Attributes:
+        name: as users write it.
+        summary: one line for listings.
+        factory: what makes it, see above.
+        distribution: name and version of the distribution that it is of; the loader says it, plugins leave it out.
+    """
 
     name: str
     summary: str
     factory: Factory
+    distribution: str = field(default="", kw_only=True, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -82,11 +82,38 @@ class Declared(Section):
         return self
 
 
+class MarkerTypeConfig(Section):
+    """A change of a marker type, or, with ``kind`` or ``values``, a new one.
+
+    Attributes:
+        kind: of a new type; ``categorical`` if it has ``values``.
+        values: of a new categorical type.
+        minimum: the least value of a new type of numbers.
+        unit: what a number of a new type counts.
+        summary: one line for ``ttm markers list``.
+        aliases: other spelling -> value.
+        add: values that the type did not have.
+        rename: old value -> new value; the old one stays as an alias.
+        split: old value -> the values that take its place.
+    """
+
+    kind: Literal["categorical", "int", "float"] | None = None
+    values: list[str] = Field(default_factory=list)
+    minimum: float | None = None
+    unit: str = ""
+    summary: str = ""
+    aliases: dict[str, str] = Field(default_factory=dict)
+    add: list[str] = Field(default_factory=list)
+    rename: dict[str, str] = Field(default_factory=dict)
+    split: dict[str, list[str]] = Field(default_factory=dict)
+
+
 class MarkersConfig(Section):
     """Which markers are found, and how.
 
     Attributes:
         taxonomy: ``paper`` or ``paper-strict``.
+        types: marker type -> how it differs from what plugins define, or what it is (`ttmarkers.taxonomy_changes`).
         use: the marker types to write, in this order; all by default.
         declared: what the data set says of itself, by marker; asked before any extractor.
         extractors: the extractors of a marker, in the order in which they are asked.
@@ -98,6 +125,7 @@ class MarkersConfig(Section):
     """
 
     taxonomy: str = "paper"
+    types: dict[str, MarkerTypeConfig] = Field(default_factory=dict)
     use: list[str] | None = None
     declared: dict[str, Declared] = Field(default_factory=dict)
     extractors: dict[str, list[str]] = Field(default_factory=dict)

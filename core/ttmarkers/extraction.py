@@ -11,6 +11,7 @@ from ttmarkers.guides import Briefing
 from ttmarkers.protocols import Extractor, GuidedExtractor, PaidExtractor
 from ttmarkers.records import Found
 from ttmarkers.registry import build
+from ttmarkers.taxonomy import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -181,11 +182,13 @@ class Extraction:
         for name in step.wanted:
             if name in result and row.lacks([name]):
                 found = result[name]
-                if found.confidence < self.plan.least.get(name, 0):
-                    continue
+                kind = self.plan.taxonomy.get(name)
+                if found.confidence < self.plan.least.get(name, 0) or parts_of(kind, found.value):
+                    continue  # nor does a word count that cannot say which part of a former value it means
                 checked = self.plan.taxonomy.check({name: found.value}, where=f"extractor {step.component.name!r}")
                 source = f"extractor:{step.component.name}"
-                row.add(name, Found(checked[name], found.confidence, found.others), source)
+                others = tuple(other for other in found.others if not parts_of(kind, other))
+                row.add(name, Found(checked[name], found.confidence, others), source)
 
 
 def _declared(word: Declared, marker: str, example: Example) -> tuple[Value | None, str]:

@@ -112,8 +112,10 @@ def _has(kind: MarkerType, merged: Mapping[str, Guide]) -> bool:
 def _fitted(kind: MarkerType, guide: Guide | None) -> Guide:
     """Return a guide with just the values that the marker type has, in its order."""
     guide = guide or Guide(kind.summary)
+    # what is said of a value that was renamed holds of its new name
+    said = {kind.aliases[value]: of for value, of in guide.values.items() if value in kind.aliases} | guide.values
     names = kind.values or tuple(guide.values)
-    return Guide(guide.question or kind.summary, guide.reads, {n: guide.values.get(n, ValueGuide()) for n in names})
+    return Guide(guide.question or kind.summary, guide.reads, {n: said.get(n, ValueGuide()) for n in names})
 
 
 def _key(value: object) -> object:

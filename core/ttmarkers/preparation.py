@@ -21,7 +21,7 @@ from ttmarkers.processes import first_then_others
 from ttmarkers.records import PART_NAMES
 from ttmarkers.rendering import Renderer
 from ttmarkers.row_checker import RowChecker, RowSet, TokenCounts
-from ttmarkers.taxonomy import make_taxonomy
+from ttmarkers.taxonomy_sources import check_names, current_taxonomy
 from ttmarkers.template import load_template
 from ttmarkers.template_source import template_component
 
@@ -131,12 +131,9 @@ def _prepare(job: TrainingJob, max_length: int | None) -> Prepared:
 def _named(job: TrainingJob) -> tuple[Taxonomy, Any]:
     """Return the marker types and the template that the config names; a misspelt name is told before a file is read."""
     markers = job.config.markers
-    types = job.plugins.marker_types()
-    for name in markers.use or ():
-        types.get(name, where="markers.use")
-    for name in job.config.dropout.rates:
-        types.get(name, where="dropout.rates")
-    return make_taxonomy(types.all(), profile=markers.taxonomy), template_component(job.config.template, job.plugins)
+    check_names(markers.use or (), job.plugins, markers, where="markers.use")
+    check_names(job.config.dropout.rates, job.plugins, markers, where="dropout.rates")
+    return current_taxonomy(job.plugins, markers), template_component(job.config.template, job.plugins)
 
 
 def _store(job: TrainingJob, full: Taxonomy, inputs: Iterable[str], path: Path) -> Counts:

@@ -77,7 +77,18 @@ def _category(kind: MarkerType, value: object) -> str:
     for alias, known in kind.aliases.items():
         if alias.casefold() == folded:
             return known
+    if parts := parts_of(kind, text):
+        raise DataError(
+            f"{kind.name} = {text!r} is no value any more: it was split into {', '.join(parts)}: say which of them, "
+            "or annotate anew"
+        )
     raise DataError(f"{kind.name} = {text!r} is not in the taxonomy: {did_you_mean(text, kind.values)}")
+
+
+def parts_of(kind: MarkerType, value: object) -> tuple[str, ...]:
+    """Return the values that a former value was split into; none if it was not."""
+    folded = str(value).casefold()
+    return next((parts for old, parts in kind.split.items() if old.casefold() == folded), ())
 
 
 @dataclass(frozen=True)
@@ -144,6 +155,7 @@ class Taxonomy:
                 "aliases": dict(kind.aliases),
                 "minimum": kind.minimum,
                 "unit": kind.unit,
+                **({"split": {old: list(parts) for old, parts in kind.split.items()}} if kind.split else {}),
             }
             for kind in self.types
         ]
@@ -151,7 +163,12 @@ class Taxonomy:
     @classmethod
     def from_json(cls, data: Sequence[Mapping[str, Any]]) -> Taxonomy:
         """Read what `to_json` wrote."""
-        return cls(tuple(MarkerType(**{**entry, "values": tuple(entry["values"])}) for entry in data))
+        return cls(tuple(_read_type(entry) for entry in data))
+
+
+def _read_type(entry: Mapping[str, Any]) -> MarkerType:
+    split = {old: tuple(parts) for old, parts in entry.get("split", {}).items()}
+    return MarkerType(**{**entry, "values": tuple(entry["values"]), "split": split})
 
 
 def make_taxonomy(
@@ -182,9 +199,10 @@ def make_taxonomy(
     return Taxonomy(tuple(chosen))
 
 
-def _without(kind: MarkerType, values: Sequence[str]) -> MarkerType:
-    if not values:
+def _without(kind: MarkerType, left_out: Sequence[str]) -> MarkerType:
+    if not left_out:
         return kind
+    values = {value if value in kind.values else kind.aliases.get(value, value) for value in left_out}  # renamed since
     return replace(
         kind,
         values=tuple(value for value in kind.values if value not in values),

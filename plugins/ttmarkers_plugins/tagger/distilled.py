@@ -58,7 +58,7 @@ class DistilledExtractor:
             if kind.name not in self._tagger.heads:
                 known = ", ".join(self._tagger.heads)
                 raise ConfigError(f"the tagger {self._tagger.path} finds {known}, not {kind.name}: train another")
-            strange = set(self._tagger.heads[kind.name].values) - set(kind.values)
+            strange = set(self._tagger.heads[kind.name].values) - {*kind.values, *kind.aliases}
             if strange:
                 raise ConfigError(
                     f"the tagger {self._tagger.path} knows values of {kind.name} that the taxonomy does not have "

@@ -13,7 +13,7 @@ from ttmarkers.errors import ConfigError, did_you_mean
 from ttmarkers.finding import Finder, adheres
 from ttmarkers.records import Message, Metric, Origin, Request
 from ttmarkers.tail import known_markers
-from ttmarkers.taxonomy import make_taxonomy
+from ttmarkers.taxonomy_sources import current_taxonomy
 from ttmarkers_plugins.policies.scorers import LazyRater, Texts
 from ttmarkers_plugins.tasks.length import sample
 
@@ -101,7 +101,7 @@ class FrontierTask:
         Raises:
             ConfigError: for a marker that no extractor finds, or a value that it does not have.
         """
-        taxonomy = make_taxonomy(setting.plugins.marker_types().all())
+        taxonomy = current_taxonomy(setting.plugins, setting.config.markers)
         self._finder = Finder(setting)
         if self._marker not in self._finder.names:
             hint = did_you_mean(self._marker, self._finder.names)

@@ -13,7 +13,7 @@ from ttmarkers.errors import ConfigError, DataError, did_you_mean
 from ttmarkers.finding import Finder, adheres
 from ttmarkers.records import Message, Metric, Request
 from ttmarkers.tail import known_markers
-from ttmarkers.taxonomy import make_taxonomy
+from ttmarkers.taxonomy_sources import current_taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -74,7 +74,8 @@ class MarkersTask:
             ConfigError: for a marker that there is none of.
         """
         checkpoint = setting.checkpoint
-        taxonomy = checkpoint.taxonomy if checkpoint else make_taxonomy(setting.plugins.marker_types().all())
+        current = current_taxonomy(setting.plugins, setting.config.markers)
+        taxonomy = checkpoint.taxonomy if checkpoint else current
         for name in (*(self._markers or ()), *(self._give or ())):
             if name not in taxonomy.names:
                 raise ConfigError(f"evaluate.options.markers: {name!r}: {did_you_mean(name, taxonomy.names)}")
