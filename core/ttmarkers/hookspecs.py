@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 PROJECT = "ttmarkers"
 
+API = 1
+"""The version of the hooks: it grows when one is added or gains an argument. A plugin that needs a certain one says so
+by ``ttm_api = N`` in its module."""
+
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 

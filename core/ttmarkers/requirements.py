@@ -1,0 +1,99 @@
+"""What distributions ask for in their metadata (``Requires-Dist``), and whether it is there."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LEAST = re.compile(r"(?:>=|>|==|~=)\s*(\d+(?:\.\d+)*)")
+
+
+def normal(name: str) -> str:
+    """Return a distribution's name as it is compared.
+
+    >>> normal("Foo_Bar.baz")
+    'foo-bar-baz'
+    """
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def name_of(requirement: str) -> str:
+    """Return the name in a requirement.
+
+    >>> name_of("Foo.bar[extra]>=2; python_version > '3'")
+    'foo-bar'
+    """
+    found = _NAME.match(requirement.strip())
+    return normal(found[0]) if found else ""
+
+
+def newer(requires: Iterable[str], name: str, version: str) -> str:
+    """Return the requirement that asks for a newer release of a distribution than this version, or an empty text.
+
+    Releases are compared by their numbers alone: this is asked at every start, and ``packaging`` takes longer to
+    import than all the rest.
+
+    >>> newer(["click>=8", "ttmarkers>=0.10,<1"], "ttmarkers", "0.9.2")
+    'ttmarkers>=0.10,<1'
+    >>> newer(["ttmarkers>=0.9"], "ttmarkers", "0.9.2")
+    ''
+    """
+    for requirement in requires:
+        wanted, _, condition = requirement.partition(";")
+        if name_of(wanted) == normal(name) and "extra" not in condition:
+            least = max((_numbers(found) for found in _LEAST.findall(wanted)), default=())
+            if least > _numbers(version):
+                return wanted.strip()
+    return ""
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers that a version begins with, without zeros at the end."""
+    found = re.match(r"\d+(?:\.\d+)*", version)
+    numbers = [int(part) for part in found[0].split(".")] if found else []
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def missing(requires: Iterable[str]) -> list[str]:
+    """Return the requirements whose distribution is not installed, without conditions; those of extras are left out."""
+    return [wanted for wanted in _holding(requires) if _installed(name_of(wanted)) is None]
+
+
+def unmet(requires: Iterable[str]) -> dict[str, str]:
+    """Return the requirements that are not met, each with the version that is there; empty where there is none."""
+    from packaging.requirements import Requirement
+
+    found = {}
+    for wanted in _holding(requires):
+        version = _installed(name_of(wanted))
+        if version is None or not Requirement(wanted).specifier.contains(version, prereleases=True):
+            found[wanted] = version or ""
+    return found
+
+
+def _holding(requires: Iterable[str]) -> list[str]:
+    """Return the requirements whose conditions hold here, without these."""
+    found = []
+    for requirement in requires:
+        wanted, _, condition = requirement.partition(";")
+        if condition:
+            from packaging.markers import Marker
+
+            if not Marker(condition).evaluate({"extra": ""}):
+                continue
+        found.append(wanted.strip())
+    return found
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
