@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 TTM = Path(sys.executable).parent / "ttm"
 
+HEAVY = ("torch", "transformers", "trl", "datasets", "spacy", "fasttext", "lingua", "magika", "scipy", "numpy")
+HEAVY += ("matplotlib", "llguidance", "openai", "sklearn", "sentence_transformers", "ray", "pyarrow")
+"""Packages that take long to import."""
+
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

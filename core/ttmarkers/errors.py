@@ -49,8 +49,8 @@ class PluginError(ConfigError):
     """A component that is needed belongs to a plugin that did not load, or two plugins collide."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a misspelt name, or the list of what there is.
+def did_you_mean(name: str, known: Iterable[str], *, before: str = "") -> str:
+    """Return a hint for a misspelt name, or the list of what there is; ``before`` is written before the name.
 
     >>> did_you_mean("frensh", ["French", "German"])
     "did you mean 'French'?"
@@ -61,7 +61,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     lower = {option.lower(): option for option in options}
     close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
     if close:
-        return f"did you mean {lower[close[0]]!r}?"
+        return f"did you mean {before + lower[close[0]]!r}?"
     return f"known: {', '.join(options)}" if options else "none is known"
 
 

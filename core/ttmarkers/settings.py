@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from ttmarkers.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pydantic import ValidationError
 
@@ -66,9 +66,46 @@ def sentence(error: ValidationError, name: str, root: type[BaseModel]) -> str:
     first = error.errors()[0]
     path = [str(part) for part in first["loc"] if not str(part).startswith(("constrained-", "list["))]  # of a union
     if first["type"] == "extra_forbidden":
-        known = _section(root, path[:-1]).model_fields
-        return f"{name}: the key {'.'.join(path)!r} does not exist: {did_you_mean(path[-1], known)}"
+        return f"unknown key {'.'.join(path)!r} ({name}): {_meant(path, root)}"
     return f"{name}: {'.'.join(path) or 'the config'}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def keys(root: type[BaseModel], path: Sequence[str] = ()) -> dict[str, bool]:
+    """Return the keys of the section at a path, and whether each is a section or a mapping itself."""
+    section = _section(root, path)
+    if len(path) and section is _section(root, path[:-1]) and path[-1] in section.model_fields:
+        return {}  # the path ends at a value
+    return {
+        key: _section(root, [*path, key]) is not section or "dict[" in str(field.annotation)
+        for key, field in section.model_fields.items()
+    }
+
+
+def choices(root: type[BaseModel], path: Sequence[str]) -> list[str]:
+    """Return the values that the key at a path may have, as YAML; none where they are not a short list."""
+    field = _section(root, path[:-1]).model_fields.get(path[-1])
+    if field is None:
+        return []
+    if field.annotation is bool:
+        return ["true", "false"]
+    return [str(value) for value in get_args(field.annotation)] if get_origin(field.annotation) is Literal else []
+
+
+def _meant(path: Sequence[str], root: type[BaseModel]) -> str:
+    """Return a hint for a key that does not exist: the same key of another section, or the nearest of its own."""
+    *section, last = path
+    elsewhere = [".".join(place) for place in _places(root) if place[-1] == last]
+    if elsewhere:
+        return f"did you mean {' or '.join(map(repr, elsewhere))}?"
+    return did_you_mean(last, _section(root, section).model_fields, before="".join(f"{part}." for part in section))
+
+
+def _places(root: type[BaseModel], path: Sequence[str] = ()) -> Iterator[list[str]]:
+    """Yield the paths of all keys, those of mappings' sections left out."""
+    for key, field in _section(root, path).model_fields.items():
+        yield [*path, key]
+        if _is_section(field.annotation):
+            yield from _places(root, [*path, key])
 
 
 def _is_section(kind: Any) -> bool:

@@ -201,7 +201,7 @@ def test_command(mood: Path) -> None:
     assert _ok(ttm_process("smile", site=mood)).out == ":-)\n"
     misspelt = ttm_process("smiel", site=mood)
     assert (misspelt.code, misspelt.out) == (2, "")
-    assert "no command 'smiel': did you mean 'smile'?" in misspelt.err
+    assert "unknown command 'smiel': did you mean 'smile'?" in misspelt.err
 
 
 def test_strategy_and_task(mood: Path, tmp_path: Path) -> None:

@@ -33,19 +33,25 @@ def test_defaults() -> None:
     ("data", "key", "hint"),
     [
         ({"sede": 1}, "sede", "did you mean 'seed'?"),
-        ({"data": {"column": {}}}, "data.column", "did you mean 'columns'?"),
-        ({"markers": {"extractor": {}}}, "markers.extractor", "did you mean 'extractors'?"),
-        ({"markers": {"declared": {"lang": {"colum": "x"}}}}, "markers.declared.lang.colum", "did you mean 'column'?"),
-        ({"dropout": {"datasets": 0.1}}, "dropout.datasets", "did you mean 'dataset'?"),
-        ({"evaluate": {"resample": 5}}, "evaluate.resample", "did you mean 'resamples'?"),
+        ({"data": {"column": {}}}, "data.column", "did you mean 'data.columns'?"),
+        ({"markers": {"extractor": {}}}, "markers.extractor", "did you mean 'markers.extractors'?"),
+        (
+            {"markers": {"declared": {"lang": {"colum": "x"}}}},
+            "markers.declared.lang.colum",
+            "did you mean 'markers.declared.lang.column'?",
+        ),
+        ({"dropout": {"datasets": 0.1}}, "dropout.datasets", "did you mean 'dropout.dataset'?"),
+        ({"evaluate": {"resample": 5}}, "evaluate.resample", "did you mean 'evaluate.resamples'?"),
+        ({"sample": 0.7}, "sample", "did you mean 'dropout.sample'?"),
+        ({"data": {"border": 0.1}}, "data.border", "did you mean 'dropout.border' or 'evaluate.border'?"),
         ({"evaluate": {"zzz": 5}}, "evaluate.zzz", "known: border, options, resamples, tail"),
     ],
 )
 def test_unknown_keys(data: dict[str, Any], key: str, hint: str) -> None:
-    """An unknown key is an error at every level, with the nearest key of its own section."""
+    """An unknown key is an error at every level, with the same key of another section, or the nearest of its own."""
     with pytest.raises(ConfigError) as caught:
         make_config(data, "config ttm.yaml")
-    assert str(caught.value) == f"config ttm.yaml: the key {key!r} does not exist: {hint}"
+    assert str(caught.value) == f"unknown key {key!r} (config ttm.yaml): {hint}"
     assert caught.value.exit_code == 2
 
 
@@ -108,7 +114,7 @@ def test_file(tmp_path: Path) -> None:
         ("a: b: c", "is no YAML: "),
         ("- 1\n- 2\n", "it must hold keys with values, such as 'seed: 1'"),
         ("seed", "it must hold keys with values"),
-        ("sede: 1", "the key 'sede' does not exist: did you mean 'seed'?"),
+        ("sede: 1", "unknown key 'sede' ({path}): did you mean 'seed'?"),
     ],
 )
 def test_bad_files(tmp_path: Path, text: str, message: str) -> None:
@@ -117,7 +123,7 @@ def test_bad_files(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(path)
     assert str(path) in str(caught.value)
-    assert message in str(caught.value)
+    assert message.format(path=path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -184,7 +190,7 @@ def test_quoted_numbers_are_text() -> None:
         ("=5", "--set '=5': write key=value"),
         ("seed=[1", "--set 'seed=[1': the value is no YAML: "),
         ("seed=1.5", "the options: seed: "),
-        ("sede=1", "the options: the key 'sede' does not exist: did you mean 'seed'?"),
+        ("sede=1", "unknown key 'sede' (the options): did you mean 'seed'?"),
         ("template.name=x", "template"),
     ],
 )

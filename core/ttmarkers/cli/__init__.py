@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ttmarkers import __version__
-from ttmarkers.errors import TtmError, did_you_mean
+from ttmarkers.cli import completing
+from ttmarkers.errors import TtmError, unknown_name
 from ttmarkers.plugins import Plugins, create_plugins
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ COMMANDS = {
     "extractors": "List extractors.",
     "profiles": "List profiles of data sets.",
     "guides": "List what taggers are told of markers.",
-    "plugins": "List plugins.",
+    "plugins": "List plugins, and begin new ones.",
+    "completion": "Print the script by which a shell completes ttm's words.",
 }
 _MODULES = dict.fromkeys(
     ("markers", "templates", "strategies", "policies", "tasks", "extractors", "profiles", "guides"),
@@ -102,7 +105,10 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, with a hint if its name is misspelt."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            ctx.fail(f"no command {args[0]!r}: {did_you_mean(args[0], self.list_commands(ctx))}")
+            error = unknown_name("command", args[0], self.list_commands(ctx))
+            if failed := [record.name for record in self._plugins(ctx).failed]:
+                raise type(error)(f"{error} (plugins that did not load: {', '.join(failed)}; see ttm plugins list)")
+            raise error
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -121,8 +127,14 @@ class Group(click.Group):
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("-c", "--config", type=click.Path(path_type=Path), help="Config file in YAML.")
-@click.option("--no-plugin", multiple=True, metavar="NAME", help="Do not load this plugin (may be repeated).")
+@click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Config file in YAML.")
+@click.option(
+    "--no-plugin",
+    multiple=True,
+    metavar="NAME",
+    help="Do not load this plugin (may be repeated).",
+    shell_complete=completing.plugins,
+)
 @click.option("--no-plugins", is_flag=True, help="Load no plugins but the built-ins.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.version_option(__version__, prog_name="ttm")
@@ -134,9 +146,8 @@ def cli(ctx: click.Context, config: Path | None, no_plugin: tuple[str, ...], no_
     context.third_party, context.debug = not no_plugins, debug
 
 
-def _early(arguments: Sequence[str]) -> Context:
+def _early(context: Context, arguments: Sequence[str]) -> None:
     """Read the options that decide which plugins are imported, before click does anything with plugins."""
-    context = Context()
     words = iter(arguments)
     disabled = []
     for word in words:
@@ -149,18 +160,27 @@ def _early(arguments: Sequence[str]) -> Context:
         elif word.startswith("--no-plugin="):
             disabled.append(word.partition("=")[2])
     context.disabled = tuple(disabled)
-    return context
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run ``ttm`` and exit: 0 done, 1 the work failed, 2 the command, config or a name is wrong, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    context = _early(words)
+    context = Context()
+    if asked := os.environ.get("_TTM_COMPLETE"):
+        from ttmarkers.cli.completion import answer
+
+        sys.exit(answer(cli, asked, context, partial(_early, context)))
+    _early(context, words)
     code: Any = 0
     try:
         code = cli.main(args=words, prog_name="ttm", standalone_mode=False, obj=context)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        code = error.exit_code
+    except click.ClickException as error:
+        from ttmarkers.cli.usage import usage_sentence
+
+        click.echo(f"ttm: {usage_sentence(error, cli, words)}", err=True)
         code = error.exit_code
     except TtmError as error:
         code = _tell(error, context.debug)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ttmarkers.cli.output import json_option, note, print_json, print_table, progress, set_option
+from ttmarkers.cli import completing
+from ttmarkers.cli.options import (
+    FILE,
+    examples,
+    file_option,
+    json_option,
+    limit_option,
+    output_option,
+    resume_option,
+    set_option,
+    types_option,
+)
+from ttmarkers.cli.output import note, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,29 +29,49 @@ if TYPE_CHECKING:
     from ttmarkers.worker import AnnotationJob
 
 
-@click.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Output: .jsonl or .parquet.")
-@click.option("--profile", help="What is known of a well-known data set; see ttm profiles list.")
-@click.option("--fitted", metavar="FILE", help="Use the quartiles of other rows (their OUT.fitted.json).")
-@click.option("--markers", "use", metavar="A,B", help="Only these markers; all by default.")
-@click.option("--workers", type=click.IntRange(1), help="Processes; 1 by default, on Ray all CPUs of the cluster.")
-@click.option(
-    "--engine", default="local", show_default=True, type=click.Choice(["local", "ray"]), help="What runs them."
+@click.command(
+    epilog=examples(
+        "ttm annotate rows.jsonl -o marked.jsonl",
+        "ttm annotate --profile dolly dolly_15k.jsonl -o marked.jsonl --workers 2",
+        "ttm annotate 'parts/*.parquet' -o marked.parquet --markers lang,length_tokens",
+    )
 )
-@click.option("--limit", type=click.IntRange(1), help="Read at most this many rows.")
-@click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
-@click.option("--quarantine", type=click.Path(path_type=Path), help="Write bad rows with their reasons here.")
-@click.option("--dry-run", is_flag=True, help="Say what paid extractors would take, and send nothing.")
-@click.option("--max-cost", type=click.FloatRange(0), help="Stop before paid extractors spend more than this.")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=completing.files)
+@output_option("The annotated rows, .jsonl or .parquet.", required=True)
+@click.option(
+    "--profile",
+    metavar="NAME",
+    help="What is known of a well-known data set (ttm profiles list).",
+    shell_complete=completing.names("profiles"),
+)
+@types_option("Only these marker types; all by default.")
+@file_option("--fitted", "Use the quartiles of other rows (their OUT.fitted.json).")
+@limit_option("Only the first N rows.")
+@click.option("--quarantine", type=FILE, metavar="FILE", help="Write bad rows with their reasons here.")
+@click.option(
+    "--workers", type=click.IntRange(1), metavar="N", help="Processes; 1 by default, on Ray all CPUs of the cluster."
+)
+@click.option(
+    "--engine", default="local", show_default=True, type=click.Choice(["local", "ray"]), help="What runs the processes."
+)
+@resume_option
+@click.option("--dry-run", is_flag=True, help="Say what would be paid for, and send nothing.")
+@click.option(
+    "--max-cost", type=click.FloatRange(0), metavar="X", help="Stop before paid extractors spend more than this."
+)
 @set_option
 @json_option
 @click.pass_obj
 def annotate(context: Context, /, overrides: tuple[str, ...], as_json: bool, dry_run: bool, **options: Any) -> None:
-    """Find the markers of INPUT (files, globs, hf:NAME[:SPLIT]) and write its rows with them."""
+    """Find the markers of a data set.
+
+    INPUT is a file (.jsonl, .jsonl.gz, .parquet, .csv), a glob, or hf:NAME[:SPLIT]; its rows are written with their
+    markers. What a row shows by itself is found without a model call; what the data set says of itself comes from a
+    profile or from the config.
+    """
     from ttmarkers.manifest import refuse_existing
 
-    given = {"markers.use": options["use"] and f"[{options['use']}]", "data.profile": options["profile"]}
+    given = {"markers.use": options["use"] and f"[{','.join(options['use'])}]", "data.profile": options["profile"]}
     given["markers.fitted"] = options["fitted"]
     config = context.config((*overrides, *(f"{key}={value}" for key, value in given.items() if value)))
     refuse_existing(options["output"])

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ttmarkers.cli.output import json_option, note, print_json, print_table, progress, set_option
+from ttmarkers.cli import completing
+from ttmarkers.cli.options import examples, json_option, limit_option, set_option
+from ttmarkers.cli.output import note, print_json, print_table, progress
 from ttmarkers.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -18,17 +20,22 @@ if TYPE_CHECKING:
 FEWEST = 30  # rows below which a temperature says nothing
 
 
-@click.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("rows", nargs=-1, required=True)
-@click.option("--limit", type=click.IntRange(1), help="Only the first rows.")
+@click.command(
+    epilog=examples("ttm calibrate model held_out.jsonl", "ttm generate model 'Hello!' --policy posterior --explain")
+)
+@click.argument("model", type=click.Path(path_type=Path), shell_complete=completing.files)
+@click.argument("marked", nargs=-1, required=True, metavar="MARKED...", shell_complete=completing.files)
+@limit_option("Only the first N rows.")
 @set_option
 @json_option
 @click.pass_obj
 def calibrate(
-    context: Context, model: Path, rows: tuple[str, ...], limit: int | None, overrides: tuple[str, ...], as_json: bool
+    context: Context, model: Path, marked: tuple[str, ...], limit: int | None, overrides: tuple[str, ...], as_json: bool
 ) -> None:
-    """Make MODEL's probabilities of markers fit annotated ROWS that it was not trained on; kept in markers.json."""
+    """Make the probabilities of markers fit held-out rows.
+
+    MARKED are annotated rows that MODEL was not trained on. What is found is kept in MODEL's markers.json.
+    """
     from itertools import islice
 
     from ttmarkers.decoding import load_engine
@@ -36,7 +43,7 @@ def calibrate(
     from ttmarkers.posterior import KEY, walk
     from ttmarkers.posterior import calibrate as fit
     from ttmarkers.records import Request
-    from ttmarkers.taxonomy import make_taxonomy
+    from ttmarkers.taxonomy_sources import current_taxonomy
 
     if not model.is_dir():
         raise ConfigError(f"{model} is no folder: calibrate a model that lies here, then upload it")
@@ -44,8 +51,8 @@ def calibrate(
     engine = load_engine(str(model), config.decode, seed=config.seed)
     if not engine.writes or engine.checkpoint is None:
         raise ConfigError(f"{model} writes no markers, so it gives them no probabilities")
-    taxonomy = make_taxonomy(context.plugins.marker_types().all(), profile=config.markers.taxonomy)
-    examples = list(islice(read_marked(rows, taxonomy, config.data.columns), limit))
+    taxonomy = current_taxonomy(context.plugins, config.markers)
+    examples = list(islice(read_marked(marked, taxonomy, config.data.columns), limit))
     requests = [Request(example.id, example.prompt) for example in examples]
     with progress("asking", len(requests)) as advance:
         types = [name for name in engine.template.names if engine.template.taxonomy.get(name).values]

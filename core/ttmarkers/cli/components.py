@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ttmarkers.cli.output import json_option, print_json, print_table, warn_of_failed
-from ttmarkers.taxonomy import Taxonomy, make_taxonomy
+from ttmarkers.cli import completing
+from ttmarkers.cli.options import examples, json_option
+from ttmarkers.cli.output import note, print_json, print_table, warn_of_failed
+from ttmarkers.taxonomy import Taxonomy
+from ttmarkers.taxonomy_sources import check_names, current_changes, current_taxonomy, list_types
 
 if TYPE_CHECKING:
     from ttmarkers.cli import Context
     from ttmarkers.components import ExtractorComponent, MarkerType
     from ttmarkers.registry import Registry
+    from ttmarkers.taxonomy_sources import Listed
 
 
 def _list(registry: Registry[Any], as_json: bool) -> None:
@@ -37,24 +41,28 @@ def markers() -> None:
 @click.pass_obj
 def markers_list(context: Context, as_json: bool, markdown: bool) -> None:
     """List the marker types in the order in which a block writes them."""
-    registry = context.plugins.marker_types()
-    # not by Registry.all: a listing shows both of two types with one name
-    order = make_taxonomy({entry.component.name: entry.component for entry in registry}).names
-    entries = sorted(registry, key=lambda entry: order.index(entry.component.name))
+    listed, faults = list_types(context.plugins, context.config().markers)
     warn_of_failed(context.plugins)
+    for fault in faults:
+        note(fault)
+    kinds = [each.kind for each in listed]
     if markdown:
-        click.echo(_page([entry.component for entry in entries], context))
+        click.echo(_page(kinds, context))
         return
     if as_json:
-        print_json(
-            [{**Taxonomy((entry.component,)).to_json()[0], "distribution": entry.distribution} for entry in entries]
-        )
+        print_json([_listed(each) for each in listed])
         return
-    kinds = [entry.component for entry in entries]
     print_table(
         ("name", "kind", "values", "summary"),
         [(kind.name, kind.kind, len(kind.values) or kind.unit or "-", kind.summary) for kind in kinds],
     )
+    for change in (change for each in listed for change in each.changes):
+        click.echo(f"{change.change.marker}: {change}")
+
+
+def _listed(each: Listed) -> dict[str, Any]:
+    changes = {"changes": [change.to_json() for change in each.changes]} if each.changes else {}
+    return {**Taxonomy((each.kind,)).to_json()[0], "distribution": each.source, **changes}
 
 
 def _page(kinds: list[MarkerType], context: Context) -> str:
@@ -90,23 +98,31 @@ def _finders(kind: MarkerType, components: list[ExtractorComponent]) -> list[Ext
     return [*own, *(component for component in components if not component.markers)]
 
 
-@markers.command("show")
-@click.argument("name")
+@markers.command("show", epilog=examples("ttm markers show lang"))
+@click.argument("name", shell_complete=completing.names("marker_types"))
 @json_option
 @click.pass_obj
 def markers_show(context: Context, name: str, as_json: bool) -> None:
-    """Show one marker type: its values and who finds it."""
-    kind = context.plugins.marker_types().get(name)
+    """Show one marker type: its values and who finds it.
+
+    NAME is one of those that ttm markers list shows.
+    """
+    config = context.config()
+    check_names([name], context.plugins, config.markers, where="")
+    kind = current_taxonomy(context.plugins, config.markers).get(name)
+    changes = current_changes(context.plugins, config.markers).get(name, [])
     finders = [c.name for c in _finders(kind, [e.component for e in context.plugins.extractors()])]
     if as_json:
-        data = next(entry for entry in make_taxonomy({name: kind}).to_json())
-        print_json({**data, "extractors": finders})
+        made = {"changes": [change.to_json() for change in changes]} if changes else {}
+        print_json({**Taxonomy((kind,)).to_json()[0], "extractors": finders, **made})
         return
     click.echo(f"{kind.name} ({kind.kind}): {kind.summary}")
     if kind.values:
         click.echo(f"values: {', '.join(kind.values)}")
     if kind.aliases:
         click.echo(f"aliases: {', '.join(f'{alias} = {value}' for alias, value in kind.aliases.items())}")
+    for change in changes:
+        click.echo(f"changed: {change}")
     click.echo(f"extractors: {', '.join(finders) or 'none: declare it in the config (markers.declared)'}")
 
 
@@ -123,20 +139,26 @@ def templates_list(context: Context, as_json: bool) -> None:
     _list(context.plugins.templates(), as_json)
 
 
-@templates.command("show")
-@click.argument("name")
+@templates.command("show", epilog=examples("ttm templates show compact"))
+@click.argument("name", shell_complete=completing.names("templates"))
+@json_option
 @click.pass_obj
-def templates_show(context: Context, name: str) -> None:
-    """Show a template's source and a block that it writes."""
+def templates_show(context: Context, name: str, as_json: bool) -> None:
+    """Show a template's source and a block that it writes.
+
+    NAME is one of those that ttm templates list shows.
+    """
     from ttmarkers.template import load_template
     from ttmarkers.template_source import read_source
 
     component = context.plugins.templates().get(name)
-    taxonomy = make_taxonomy(context.plugins.marker_types().all())
+    taxonomy = current_taxonomy(context.plugins, context.config().markers)
     template = load_template(component, taxonomy)
-    click.echo(read_source(component).rstrip())
-    click.echo()
-    click.echo(template.render({"length_tokens": 199, "task": "OpenEnded", "lang": "French"}))
+    block = template.render({"length_tokens": 199, "task": "OpenEnded", "lang": "French"})
+    if as_json:
+        print_json({"name": name, "source": read_source(component), "block": block})
+    else:
+        click.echo(f"{read_source(component).rstrip()}\n\n{block}")
 
 
 def _simple_group(name: str, what: str) -> click.Group:
@@ -151,32 +173,32 @@ def _simple_group(name: str, what: str) -> click.Group:
     return click.Group(name, commands=[list_command], help=f"List {what}.")
 
 
-profiles = _simple_group("profiles", "profiles of data sets")
+def _with_source(name: str, what: str, kind: str, example: str) -> click.Group:
+    """Return a group whose components are data: ``list``, and ``show`` for the text of one."""
+    group = _simple_group(name, what)
+
+    @group.command(
+        "show",
+        help=f"Show a {kind} as it is written.\n\nNAME is one of those that ttm {name} list shows.",
+        epilog=examples(f"ttm {name} show {example}"),
+    )
+    @click.argument("name", metavar="NAME", shell_complete=completing.names(name))
+    @json_option
+    @click.pass_obj
+    def show_command(context: Context, name: str, as_json: bool) -> None:
+        from ttmarkers.components import read_data
+
+        source = read_data(getattr(context.plugins, group.name or "")().get(name).source)
+        if as_json:
+            print_json({"name": name, "source": source})
+        else:
+            click.echo(source.rstrip())
+
+    return group
 
 
-@profiles.command("show")
-@click.argument("name")
-@click.pass_obj
-def profiles_show(context: Context, name: str) -> None:
-    """Show what a profile says, as a part of the config."""
-    from ttmarkers.components import read_data
-
-    click.echo(read_data(context.plugins.profiles().get(name).source).rstrip())
-
-
-guides = _simple_group("guides", "guides of markers")
-
-
-@guides.command("show")
-@click.argument("name")
-@click.pass_obj
-def guides_show(context: Context, name: str) -> None:
-    """Show a guide as it is written."""
-    from ttmarkers.components import read_data
-
-    click.echo(read_data(context.plugins.guides().get(name).source).rstrip())
-
-
+profiles = _with_source("profiles", "profiles of data sets", "profile", "dolly")
+guides = _with_source("guides", "what taggers are told of markers", "guide", "en")
 strategies = _simple_group("strategies", "training strategies")
 policies = _simple_group("policies", "decoding policies")
 tasks = _simple_group("tasks", "evaluation tasks")

@@ -7,22 +7,35 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ttmarkers.cli.output import json_option, note, print_json, print_table, progress, set_option
+from ttmarkers.cli import completing
+from ttmarkers.cli.options import examples, json_option, output_option, set_option
+from ttmarkers.cli.output import note, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from ttmarkers.cli import Context
 
 
-@click.command()
-@click.argument("files", nargs=-1, required=True, metavar="CONFIG...", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder; what is done is kept.")
+@click.command(epilog=examples("ttm experiment experiment.yaml -o runs --set train.max_steps=100"))
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="CONFIG...",
+    type=click.Path(path_type=Path),
+    shell_complete=completing.files,
+)
+@output_option("Folder of models, answers and the report.", required=True)
 @set_option
 @json_option
 @click.pass_obj
 def experiment(
     context: Context, files: tuple[Path, ...], output: Path, overrides: tuple[str, ...], as_json: bool
 ) -> None:
-    """Train and measure what CONFIG says, and write one report; run again, it goes on where it was."""
+    """Train and measure a grid of systems, and report.
+
+    CONFIG is a file that names systems, measures and a grid. What is done is kept in the folder: run again, it goes on
+    where it was.
+    """
     from ttmarkers.experiment import read_experiment
 
     experiments = [read_experiment(path, overrides, context.profile) for path in files]

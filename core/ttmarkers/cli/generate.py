@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ttmarkers.cli.output import json_option, note, print_json, progress, set_option
+from ttmarkers.cli import completing
+from ttmarkers.cli.options import examples, json_option, output_option, set_option
+from ttmarkers.cli.output import note, print_json, progress
 from ttmarkers.cli.steering import steer, steering_options
 from ttmarkers.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from ttmarkers.cli import Context
     from ttmarkers.cli.steering import Steering
@@ -24,13 +26,25 @@ if TYPE_CHECKING:
 SHOWN = 5  # values of a marker that --explain shows
 
 
-@click.command()
-@click.argument("model")
+@click.command(
+    epilog=examples(
+        "ttm generate model 'Who was Ada Lovelace?' -m length_tokens=20",
+        "ttm generate model 'Tell a joke.' -m lang=French --not style=Formal --stream",
+        "ttm generate model --input prompts.jsonl -o answers.jsonl",
+    )
+)
+@click.argument("model", shell_complete=completing.models)
 @click.argument("prompt", required=False)
 @steering_options
-@click.option("--input", "source", metavar="FILE", help="Rows with prompt, instruction or messages to answer.")
+@click.option(
+    "--input",
+    "source",
+    metavar="FILE",
+    help="Rows with prompt, instruction or messages to answer.",
+    shell_complete=completing.files,
+)
 @click.option("--markers-column", "column", metavar="NAME", help="Column of --input with each row's own markers.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write answers here, as JSON lines.")
+@output_option("The answers, as JSON lines; by default they are printed.")
 @click.option("--explain", is_flag=True, help="Show the likeliest values of each marker (policy posterior).")
 @click.option("--stream", is_flag=True, help="Print the answer as it is written, without its block.")
 @set_option
@@ -49,7 +63,11 @@ def generate(
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Answer PROMPT (or standard input, or the rows of --input) with MODEL, steered by markers."""
+    """Answer prompts, steered by markers.
+
+    MODEL is a folder or a Hub name. It answers PROMPT, or standard input, or the rows of --input. The markers that
+    are not given it infers.
+    """
     from ttmarkers.decoding import run_policy
     from ttmarkers.manifest import manifest, refuse_existing, write_json
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ttmarkers.cli.output import json_option, note, print_json, progress, set_option
+from ttmarkers.cli import completing
+from ttmarkers.cli.options import examples, json_option, set_option
+from ttmarkers.cli.output import note, print_json, progress
 
 if TYPE_CHECKING:
     from ttmarkers.cli import Context
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 COLOURS = {"error": "red", "warning": "yellow"}
 
 
-@click.command()
-@click.argument("marked", nargs=-1, required=True, metavar="MARKED...")
+@click.command(epilog=examples("ttm lint marked.jsonl"))
+@click.argument("marked", nargs=-1, required=True, metavar="MARKED...", shell_complete=completing.files)
 @click.option("--no-lengths", is_flag=True, help="Do not count the lengths again, which takes the longest.")
 @set_option
 @json_option
@@ -26,13 +28,16 @@ COLOURS = {"error": "red", "warning": "yellow"}
 def lint(
     context: Context, marked: tuple[str, ...], no_lengths: bool, overrides: tuple[str, ...], as_json: bool
 ) -> None:
-    """Find rows whose markers cannot be right, and markers that teach little. Exit 1 if there are errors."""
+    """Find rows whose markers cannot be right.
+
+    MARKED are annotated rows. Markers that teach little are warned of. The exit code is 1 if there are errors.
+    """
     from ttmarkers.datasets import rows, to_example
     from ttmarkers.lint import Linter, batches
-    from ttmarkers.taxonomy import make_taxonomy
+    from ttmarkers.taxonomy_sources import current_taxonomy
 
     config = context.config(overrides)
-    taxonomy = make_taxonomy(context.plugins.marker_types().all(), profile=config.markers.taxonomy)
+    taxonomy = current_taxonomy(context.plugins, config.markers)
     extraction = None if no_lengths else _lengths(context, taxonomy)
     linter = Linter(taxonomy, _openings(context, taxonomy), extraction)
     examples = (to_example(row, origin, config.data.columns) for origin, row in rows(marked))

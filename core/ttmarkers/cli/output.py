@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ttmarkers.cli.options import json_option as json_option
+from ttmarkers.cli.options import set_option as set_option
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ttmarkers.plugins import Plugins
-
-set_option = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set a config key.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def print_json(data: Any, *, line: bool = False) -> None:

@@ -26,7 +26,10 @@ plugins.add_command(new)
 @click.option("--timing", is_flag=True, help="Show how long each plugin took to import.")
 @click.pass_obj
 def plugins_list(context: Context, as_json: bool, timing: bool) -> None:
-    """List every plugin with what it offers, and the error of those that did not load."""
+    """List every plugin with what it offers.
+
+    Of those that did not load, the error is shown.
+    """
     offered = {
         kind: getattr(context.plugins, kind)()
         for kind in (

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ttmarkers.cli.output import json_option, print_json, set_option
+from ttmarkers.cli import completing
+from ttmarkers.cli.options import examples, json_option, limit_option, set_option, template_option
+from ttmarkers.cli.output import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,29 +20,47 @@ if TYPE_CHECKING:
 COLOURS = {"prompt": None, "block": "cyan", "answer": "green"}
 
 
-@click.command()
-@click.argument("marked", nargs=-1, required=True, metavar="MARKED...")
-@click.option("-n", "number", default=3, show_default=True, type=click.IntRange(1), help="How many rows.")
-@click.option("--model", help="Show the tokens of this model's tokenizer, and which carry loss.")
-@click.option("--epoch", default=0, show_default=True, type=click.IntRange(0), help="Dropout differs by epoch.")
-@click.option("--template", help="Block template.")
+@click.command(
+    epilog=examples("ttm preview marked.jsonl -n 1", "ttm preview marked.jsonl --template compact")
+)
+@click.argument("marked", nargs=-1, required=True, metavar="MARKED...", shell_complete=completing.files)
+@limit_option("Only the first N rows.", default=3, show_default=True)
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="Show the tokens of this model's tokenizer, and which carry loss.",
+    shell_complete=completing.models,
+)
+@click.option(
+    "--epoch",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    metavar="N",
+    help="Show the rows of this epoch, for dropout differs.",
+)
+@template_option
 @set_option
 @json_option
 @click.pass_obj
 def preview(
     context: Context,
     marked: tuple[str, ...],
-    number: int,
+    limit: int,
     model: str | None,
     epoch: int,
     template: str | None,
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Show annotated rows as the model will see them: prompt, block, answer, dropped markers, tokens with loss."""
+    """Show rows as the model will see them.
+
+    MARKED are annotated rows. They are shown with prompt, block and answer, with the markers that dropout took from
+    the prompt and, if a model is named, with its tokens.
+    """
     config = context.config([*overrides, *([f"template={template}"] if template else [])])
     encoder = _encoder(model) if model else None
-    for pair in _pairs(context, config, marked, number, epoch):
+    for pair in _pairs(context, config, marked, limit, epoch):
         tokens = _tokens(encoder, pair) if encoder else None
         if as_json:
             print_json(_row(pair, tokens), line=True)
@@ -60,13 +80,12 @@ def _pairs(context: Context, config: Any, marked: tuple[str, ...], number: int, 
 
     from ttmarkers.marked import Counts, read_marked
     from ttmarkers.rendering import Renderer
-    from ttmarkers.taxonomy import make_taxonomy
+    from ttmarkers.taxonomy_sources import current_taxonomy
     from ttmarkers.template import load_template
     from ttmarkers.template_source import template_component
 
-    types = context.plugins.marker_types().all()
-    everything = make_taxonomy(types, profile=config.markers.taxonomy)
-    taxonomy = make_taxonomy(types, profile=config.markers.taxonomy, order=config.markers.use)
+    everything = current_taxonomy(context.plugins, config.markers)
+    taxonomy = current_taxonomy(context.plugins, config.markers, order=config.markers.use)
     template = load_template(template_component(config.template, context.plugins), taxonomy)
     shares = {}
     if config.dropout.tail:  # what is rare shows in all rows only

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ttmarkers.cli.output import json_option, note, print_json, print_table, progress
+from ttmarkers.cli.options import examples, json_option, output_option
+from ttmarkers.cli.output import note, print_json, print_table, progress
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ttmarkers.cli import Context
     from ttmarkers.experiment_report import Reported
     from ttmarkers.results import Result
@@ -17,26 +19,31 @@ if TYPE_CHECKING:
 MARKERS = ("lang", "task", "domain", "format")
 
 
-@click.command()
-@click.option("--out", default="quickstart", show_default=True, type=click.Path(path_type=Path), help="Folder.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random.")
+@click.command(epilog=examples("ttm quickstart", "ttm quickstart -o first-run --seed 1 --json"))
+@output_option("Folder of models, answers and the report.", "--out", default="quickstart", show_default=True)
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0), metavar="N", help="Seed of everything random."
+)
 @json_option
 @click.pass_obj
-def quickstart(context: Context, out: Path, seed: int, as_json: bool) -> None:
-    """Run the whole loop on a small synthetic corpus: a few minutes on two cores, nothing is downloaded."""
+def quickstart(context: Context, output: Path, seed: int, as_json: bool) -> None:
+    """Run the whole loop on a small synthetic corpus and report.
+
+    It takes a few minutes on two cores, and nothing is downloaded.
+    """
     import importlib.resources
 
     from ttmarkers.experiment import read_experiment
     from ttmarkers.manifest import refuse_existing
 
-    refuse_existing(out, "--out")
+    refuse_existing(output)
     note("importing torch and TRL ...")
     from ttmarkers.experiment_report import run_experiments
 
     source = importlib.resources.files("ttmarkers_templates").joinpath("experiments/quickstart.yaml")
     with importlib.resources.as_file(source) as path:
         experiment = read_experiment(path, [f"seed={seed}"])
-    found = run_experiments([experiment], out, context.plugins, note, progress)
+    found = run_experiments([experiment], output, context.plugins, note, progress)
     if as_json:
         print_json(summary(found))
         return

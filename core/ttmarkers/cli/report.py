@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ttmarkers.cli.output import json_option, note, print_json
+from ttmarkers.cli import completing
+from ttmarkers.cli.options import examples, json_option, output_option, set_option
+from ttmarkers.cli.output import note, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,20 +19,38 @@ if TYPE_CHECKING:
     from ttmarkers.records import Metric
 
 
-@click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The HTML file.")
+@click.command(epilog=examples("ttm report runs/fixed runs/inferred -o report.html --baseline fixed"))
+@click.argument(
+    "runs",
+    nargs=-1,
+    required=True,
+    metavar="RUN...",
+    type=click.Path(path_type=Path),
+    shell_complete=completing.files,
+)
+@output_option("The HTML file.", required=True)
 @click.option("--baseline", metavar="NAME", help="Run that the others are compared with; the first by default.")
+@set_option
 @json_option
 @click.pass_obj
-def report(context: Context, runs: tuple[Path, ...], output: Path, baseline: str | None, as_json: bool) -> None:
-    """Merge evaluated runs (folders that ttm evaluate -o or ttm experiment wrote) into one HTML page."""
+def report(
+    context: Context,
+    runs: tuple[Path, ...],
+    output: Path,
+    baseline: str | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Merge evaluated runs into one HTML page.
+
+    RUN is a folder that ttm evaluate -o or ttm experiment wrote.
+    """
     from ttmarkers.manifest import manifest, refuse_existing, write_json
     from ttmarkers.report import write_page
     from ttmarkers.runs_page import load_runs, merge_runs, runs_page
 
     refuse_existing(output)
-    config = context.config()
+    config = context.config(overrides)
     numbers = {"resamples": config.evaluate.resamples, "seed": config.seed}
     merged = merge_runs(load_runs(runs, partial(_metrics, context), **numbers), baseline, **numbers)
     write_page(runs_page(merged), output)

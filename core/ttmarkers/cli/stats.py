@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ttmarkers.cli.output import json_option, note, print_json, print_table, set_option
+from ttmarkers.cli import completing
+from ttmarkers.cli.options import FILE, examples, json_option, set_option
+from ttmarkers.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ttmarkers.cli import Context
     from ttmarkers.stats import Stats
 
 
-@click.command()
-@click.argument("marked", nargs=-1, required=True, metavar="MARKED...")
-@click.option("--html", type=click.Path(path_type=Path), help="Write a page with plots here.")
+@click.command(epilog=examples("ttm stats marked.jsonl", "ttm stats marked.jsonl --html stats.html"))
+@click.argument("marked", nargs=-1, required=True, metavar="MARKED...", shell_complete=completing.files)
+@click.option("--html", type=FILE, metavar="FILE", help="Write a page with plots here.")
 @set_option
 @json_option
 @click.pass_obj
 def stats(
     context: Context, marked: tuple[str, ...], html: Path | None, overrides: tuple[str, ...], as_json: bool
 ) -> None:
-    """Count the values of every marker, overall and by language, and say what is in the tail (under 5 %)."""
+    """Count the values of every marker.
+
+    MARKED are annotated rows. They are counted overall and by language; values under 5 % are the tail.
+    """
     from ttmarkers.manifest import refuse_existing
     from ttmarkers.marked import read_marked
     from ttmarkers.stats import count
-    from ttmarkers.taxonomy import make_taxonomy
+    from ttmarkers.taxonomy_sources import current_taxonomy
 
     config = context.config(overrides)
     if html:
         refuse_existing(html, "--html")
-    taxonomy = make_taxonomy(context.plugins.marker_types().all(), profile=config.markers.taxonomy)
+    taxonomy = current_taxonomy(context.plugins, config.markers)
     found = count(read_marked(marked, taxonomy, config.data.columns), taxonomy)
     if html:
         from ttmarkers.report import write_page

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ttmarkers.cli import completing
 from ttmarkers.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,15 +18,32 @@ if TYPE_CHECKING:
     from ttmarkers.steering import Steered
 
 _ASK = "Ask for a marker (may be repeated)."
-_AWAY = "Lead away from a marker (policy guided)."
+_AWAY = "Lead away from a marker, with policy guided (may be repeated)."
 _POLICY = "Decoding policy (ttm policies list); by default what fits model and markers."
-_STRENGTH = "How much policy guided guides, for all markers or for one."
+_STRENGTH = "How much policy guided guides, for all markers or for one (may be repeated)."
 _HARD = "Cut answers to the numbers that are asked for (length_tokens ...), and say so."
 _OPTIONS = (
-    click.option("-m", "--marker", "markers", multiple=True, metavar="NAME=VALUE", help=_ASK),
-    click.option("--not", "negative", multiple=True, metavar="NAME=VALUE", help=_AWAY),
-    click.option("--policy", help=_POLICY),
-    click.option("--strength", "strengths", multiple=True, metavar="[NAME=]X", help=_STRENGTH),
+    click.option(
+        "-m",
+        "--marker",
+        "markers",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help=_ASK,
+        shell_complete=completing.markers,
+    ),
+    click.option(
+        "--not", "negative", multiple=True, metavar="NAME=VALUE", help=_AWAY, shell_complete=completing.markers
+    ),
+    click.option("--policy", metavar="NAME", help=_POLICY, shell_complete=completing.names("policies")),
+    click.option(
+        "--strength",
+        "strengths",
+        multiple=True,
+        metavar="[NAME=]X",
+        help=_STRENGTH,
+        shell_complete=completing.strengths,
+    ),
     click.option("--hard-length", is_flag=True, help=_HARD),
 )
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ttmarkers.cli.output import json_option, note, print_json, print_table, set_option
+from ttmarkers.cli import completing
+from ttmarkers.cli.options import examples, file_option, json_option, output_option, set_option, types_option
+from ttmarkers.cli.output import note, print_json, print_table
 from ttmarkers.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -23,15 +25,32 @@ SHOWN = 12  # values in a confusion table for people
 
 @click.group()
 def tagger() -> None:
-    """Train taggers on tagged rows, and check how far they are to be trusted."""
+    """Train taggers on tagged rows, and check taggers."""
 
 
-@tagger.command("train")
-@click.argument("marked", nargs=-1, required=True, metavar="MARKED...")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the tagger.")
-@click.option("--markers", "use", metavar="A,B", help="Markers to learn; by default all that the rows have.")
-@click.option("--extractor", default="distilled", show_default=True, help="Extractor that is trained.")
-@click.option("--encoder", help="Also use embeddings of this model: better with few rows, and many times slower.")
+@tagger.command(
+    "train",
+    epilog=examples(
+        "ttm tagger train tagged.jsonl -o tagger", "ttm tagger train tagged.jsonl -o tagger --markers task"
+    ),
+)
+@click.argument("marked", nargs=-1, required=True, metavar="MARKED...", shell_complete=completing.files)
+@output_option("Folder of the tagger.", required=True)
+@types_option("Only these marker types; by default all categories that the rows have.")
+@click.option(
+    "--extractor",
+    default="distilled",
+    show_default=True,
+    metavar="NAME",
+    help="Extractor that is trained.",
+    shell_complete=completing.names("extractors"),
+)
+@click.option(
+    "--encoder",
+    metavar="MODEL",
+    help="Also use embeddings of this model: better with few rows, and many times slower.",
+    shell_complete=completing.models,
+)
 @set_option
 @json_option
 @click.pass_obj
@@ -39,28 +58,32 @@ def train(
     context: Context,
     marked: tuple[str, ...],
     output: Path,
-    use: str | None,
+    use: list[str],
     extractor: str,
     encoder: str | None,
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Train a small classifier on rows that were tagged by a language model or by people."""
+    """Train a small classifier on tagged rows.
+
+    MARKED are rows that were tagged by a language model or by people.
+    """
     from ttmarkers.guides import read_guides
     from ttmarkers.manifest import manifest, refuse_existing, write_json
     from ttmarkers.marked import read_marked
     from ttmarkers.protocols import TrainableExtractor
     from ttmarkers.registry import resolve
     from ttmarkers.tagging import TaggerJob
+    from ttmarkers.taxonomy_sources import current_taxonomy
 
     config = context.config(overrides)
     refuse_existing(output)
-    taxonomy = _taxonomy(context, config.markers.taxonomy)
+    taxonomy = current_taxonomy(context.plugins, config.markers)
     factory = resolve(context.plugins.extractors().get(extractor, where="--extractor"))
     if not isinstance(factory, TrainableExtractor):
         raise ConfigError(f"extractor {extractor!r} cannot be trained: it has no method train")
     rows = list(read_marked(marked, taxonomy, config.data.columns))
-    names = _split(use) or _categories(taxonomy, {name for row in rows for name in row.markers})
+    names = use or _categories(taxonomy, {name for row in rows for name in row.markers})
     types = tuple(taxonomy.get(name, where="--markers") for name in names)
     guides = read_guides(
         context.plugins.guides().all().values(), [Path(name) for name in config.markers.guides], taxonomy
@@ -77,10 +100,10 @@ def train(
         _show(report.markers)
 
 
-@tagger.command("check")
-@click.argument("marked", nargs=-1, required=True, metavar="MARKED...")
-@click.option("--gold", required=True, metavar="FILE", help="The same rows with the right markers.")
-@click.option("--markers", "use", metavar="A,B", help="Markers to compare; by default all categories of the gold file.")
+@tagger.command("check", epilog=examples("ttm tagger check marked.jsonl --gold right.jsonl --markers task,domain"))
+@click.argument("marked", nargs=-1, required=True, metavar="MARKED...", shell_complete=completing.files)
+@file_option("--gold", "The same rows with the right markers.", required=True)
+@types_option("Only these marker types; by default all categories that the rows have.")
 @set_option
 @json_option
 @click.pass_obj
@@ -88,15 +111,19 @@ def check(
     context: Context,
     marked: tuple[str, ...],
     gold: str,
-    use: str | None,
+    use: list[str],
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Compare a tagger's markers with right ones, row by row: agreement, calibration, confusion."""
+    """Compare a tagger's markers with right ones.
+
+    MARKED are rows that the tagger annotated. Shown are agreement, calibration and confusion.
+    """
     from ttmarkers.agreement import agree
+    from ttmarkers.taxonomy_sources import current_taxonomy
 
     config = context.config(overrides)
-    taxonomy = _taxonomy(context, config.markers.taxonomy)
+    taxonomy = current_taxonomy(context.plugins, config.markers)
     right = _read([gold], taxonomy, config.data.columns)
     said = _read(marked, taxonomy, config.data.columns)
     shared = [key for key in right if key in said]
@@ -104,7 +131,7 @@ def check(
         raise DataError(f"{gold} and {', '.join(marked)} have no row in common: ids or texts must be the same")
     if len(shared) < len(right):
         note(f"{len(right) - len(shared)} of {len(right)} rows of {gold} are not in {', '.join(marked)}")
-    names = _split(use) or _categories(taxonomy, {name for row in right.values() for name in row})
+    names = use or _categories(taxonomy, {name for row in right.values() for name in row})
     found = {}
     for name in names:
         taxonomy.get(name, where="--markers")
@@ -121,16 +148,6 @@ def check(
         print_json({"rows": len(shared), "markers": {name: entry.to_json() for name, entry in found.items()}})
     else:
         _show(found, confusion=True)
-
-
-def _taxonomy(context: Context, profile: str) -> Taxonomy:
-    from ttmarkers.taxonomy import make_taxonomy
-
-    return make_taxonomy(context.plugins.marker_types().all(), profile=profile)
-
-
-def _split(names: str | None) -> list[str]:
-    return [name.strip() for name in names.split(",")] if names else []
 
 
 def _categories(taxonomy: Taxonomy, found: set[str]) -> list[str]:

@@ -4,27 +4,53 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ttmarkers.cli.output import note, set_option
+from ttmarkers.cli import completing
+from ttmarkers.cli.options import (
+    examples,
+    json_option,
+    output_option,
+    resume_option,
+    set_option,
+    template_option,
+)
+from ttmarkers.cli.output import note, print_json
 from ttmarkers.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ttmarkers.cli import Context
 
 
-@click.command()
-@click.argument("marked", nargs=-1, required=True, metavar="MARKED...")
-@click.option("--model", help="A path, a Hub name, scratch:tiny or scratch:small.")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the trained model.")
-@click.option("--strategy", help="Training strategy (ttm strategies list).  [default: sft]")
-@click.option("--template", help="Block template (ttm templates list) or a .jinja file.  [default: paper]")
-@click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
+@click.command(
+    epilog=examples(
+        "ttm train marked.jsonl --model scratch:tiny -o model",
+        "ttm train marked.jsonl --model scratch:tiny -o model --set train.max_steps=400",
+    )
+)
+@click.argument("marked", nargs=-1, required=True, metavar="MARKED...", shell_complete=completing.files)
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="What is trained: a folder, a Hub name, scratch:tiny or scratch:small.",
+    shell_complete=completing.models,
+)
+@output_option("Folder of the trained model.", required=True)
+@click.option(
+    "--strategy",
+    metavar="NAME",
+    help="Training strategy (ttm strategies list); by default the config's, else sft.",
+    shell_complete=completing.names("strategies"),
+)
+@template_option
+@resume_option
 @click.option("--push-to", metavar="OWNER/NAME", help="Upload the finished model to the Hugging Face Hub.")
 @set_option
+@json_option
 @click.pass_obj
 def train(
     context: Context,
@@ -36,8 +62,13 @@ def train(
     resume: bool,
     push_to: str | None,
     overrides: tuple[str, ...],
+    as_json: bool,
 ) -> None:
-    """Fine-tune a model on annotated rows (MARKED, what ttm annotate wrote)."""
+    """Fine-tune a model on annotated rows.
+
+    MARKED are files that ttm annotate wrote. Keys under train. that are not ours go to TRL's SFTConfig under TRL's own
+    names.
+    """
     given = {"train.model": model, "train.strategy": strategy, "template": template}
     config = context.config([*overrides, *(f"{key}={value}" for key, value in given.items() if value)])
     if not config.train.model:
@@ -60,6 +91,10 @@ def train(
         raise
     if not is_first():
         return
-    click.echo(folder)
-    if push_to:
-        note(f"the model is at {push(output, push_to)}")
+    if not as_json:
+        click.echo(folder)
+    place = push(output, push_to) if push_to else None
+    if place:
+        note(f"the model is at {place}")
+    if as_json:
+        print_json({"output": str(folder), "uploaded": place})
