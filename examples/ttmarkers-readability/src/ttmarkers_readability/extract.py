@@ -35,7 +35,7 @@ class LixExtractor:
 
     def _one(self, text: str, markers: Mapping[str, Value]) -> Mapping[str, Found]:
         language = markers.get("lang")
-        if language not in NEWSPAPERS or "code_type" in markers or markers.get("format") in NO_SENTENCES:
+        if language not in NEWSPAPERS or markers.get("code_type") or markers.get("format") in NO_SENTENCES:
             return {}
         if "```" in text or "~~~" in text:  # code of a language that code_type does not know
             return {}

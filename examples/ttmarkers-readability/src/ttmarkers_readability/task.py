@@ -56,8 +56,8 @@ class ReadabilityCase:
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """The text by which a stored answer may be matched."""
-        return (self.in_words[-1].content,)
+        """The texts by which a stored answer may be matched."""
+        return (self.in_words[-1].content, self.prompt[-1].content)
 
 
 class ReadabilityTask:
