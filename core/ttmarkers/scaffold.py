@@ -93,7 +93,7 @@ class Names:
     """What the parts of a plugin are called, all by its one name.
 
     Attributes:
-        name: of the plugin, of its entry point and of its components, such as ``late-replies``.
+        name: of the plugin, of its entry point and of most of its components, such as ``late-replies``.
         distribution: what is installed, ``ttmarkers-late-replies``.
         module: what is imported, ``ttmarkers_late_replies``.
         marker: the marker type, ``late_replies``.
@@ -108,7 +108,7 @@ class Names:
 
     def component(self, kind: str) -> str:
         """Return the name of the component of a kind."""
-        return self.marker if kind == "marker" else self.name
+        return {"marker": self.marker, "policy": f"ask-{self.name}"}.get(kind, self.name)
 
 
 def names_of(name: str) -> Names:
@@ -193,11 +193,12 @@ def plugin_files(names: Names, kinds: Collection[str]) -> dict[str, str]:
         "title": names.title,
         "kinds": [kind for kind in KINDS if kind in kinds],
         "components": [name for kind, name in _COMPONENTS.items() if kind in kinds],
+        "policy": names.component("policy"),
         "requirement": requirement(),
         # a component that uses a marker uses the plugin's own if it has one
-        "asked": names.marker if "marker" in kinds else "length_sentences",
+        "asked": names.marker if "marker" in kinds else "length_tokens",
         "guided": names.marker if "marker" in kinds else "source",
-        "value": 0 if "marker" in kinds else 1,
+        "value": 0 if "marker" in kinds else 20,
     }
     files: dict[str, str] = {}
     for path, source, needed in _FILES:
