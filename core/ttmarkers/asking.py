@@ -49,7 +49,7 @@ class Asking:
         if self._checkpoint is None or not self._checkpoint.marked:
             raise CheckpointError(f"the model was trained without markers, so none can be asked for: leave out {where}")
         try:
-            checked = self._checkpoint.taxonomy.check(markers, where=where)
+            checked = self._checkpoint.wording.check(markers, where=where)
         except DataError as error:
             raise ConfigError(str(error)) from error
         self._compare(checked, where)

@@ -13,12 +13,15 @@ from ttmarkers.errors import CheckpointError
 from ttmarkers.manifest import write_json
 from ttmarkers.taxonomy import Taxonomy
 from ttmarkers.template import Template
+from ttmarkers.wording import Wording
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE = "markers.json"
-FORMAT = 1
+MIGRATE = "to teach it further, first bring it to today's taxonomy with ttm checkpoint migrate"
+FORMAT = 2
+"""Of what is written here; 1, which has no migration and no split values, is still written where that is all."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,13 @@ class Checkpoint:
         strategy: how it was trained.
         marked: whether it knows markers; false for a baseline.
         writes: whether it writes blocks; false where markers stood in prompts alone.
-        taxonomy: the marker types of its training data, in block order.
+        taxonomy: the marker types of its training data, in block order, in the words that its blocks say.
+        migrated: what users call them, if the taxonomy has changed since.
         template_name: the block template's name.
         template_source: its Jinja source, so that nothing else need be installed.
         dropout: its settings.
         rows: number of training examples.
-        counts: marker -> value -> number of training examples; for numbers a summary.
+        counts: marker -> value -> number of training examples, in the model's words; for numbers a summary.
         facts: versions, plugins, quartiles and the like.
     """
 
@@ -48,6 +52,12 @@ class Checkpoint:
     counts: Mapping[str, Mapping[str, Any]]
     facts: Mapping[str, Any] = field(default_factory=dict)
     writes: bool = True
+    migrated: Wording | None = None
+
+    @property
+    def wording(self) -> Wording:
+        """What stands between the words of users and those of the model."""
+        return self.migrated or Wording(self.taxonomy)
 
     def template(self) -> Template:
         """Return the template that the model was trained with."""
@@ -58,7 +68,7 @@ class Checkpoint:
         write_json(
             folder / FILE,
             {
-                "format": FORMAT,
+                "format": FORMAT if self.migrated or any(kind.split for kind in self.taxonomy) else 1,
                 "ttmarkers": __version__,
                 "strategy": self.strategy,
                 "marked": self.marked,
@@ -72,6 +82,7 @@ class Checkpoint:
                 "dropout": dict(self.dropout),
                 "rows": self.rows,
                 "counts": {name: dict(values) for name, values in self.counts.items()},
+                **({"migration": self.migrated.to_json()} if self.migrated else {}),
                 **self.facts,
             },
         )
@@ -87,18 +98,23 @@ class Checkpoint:
             common = [name for name in self.taxonomy.names if name in taxonomy]
             if common != [name for name in taxonomy.names if name in common]:
                 raise CheckpointError(f"the model was trained with its markers in another order: {', '.join(common)}")
+            # one that was migrated may learn what is new since
+            known = (self.migrated.users if self.migrated else None) or self.taxonomy
+            done = "migrated" if self.migrated else "trained"
             for kind in taxonomy:
-                if kind.name not in self.taxonomy:
-                    raise CheckpointError(f"the model was trained without the marker {kind.name!r}")
-                if self.taxonomy.get(kind.name).values != kind.values:
-                    raise CheckpointError(f"the model was trained with other values of the marker {kind.name!r}")
+                if kind.name not in known:
+                    raise CheckpointError(f"the model was {done} without the marker {kind.name!r}: {MIGRATE}")
+                if known.get(kind.name).values != kind.values:
+                    raise CheckpointError(
+                        f"the model was {done} with other values of the marker {kind.name!r}: {MIGRATE}"
+                    )
 
 
 def load_checkpoint(model: str) -> Checkpoint:
     """Read the ``markers.json`` of a folder or of a model of the Hub.
 
     Raises:
-        CheckpointError: if there is none, or it is of a newer format.
+        CheckpointError: if there is none, or it is damaged or of a newer format.
     """
     path = find(model)
     if path is None:
@@ -112,15 +128,17 @@ def load_checkpoint(model: str) -> Checkpoint:
             raise CheckpointError(f"{path} is of format {data['format']}, newer than this ttmarkers: update it")
         template = data.pop("template")
         known = {"strategy", "marked", "dropout", "rows", "counts"}
+        taxonomy, migration = Taxonomy.from_json(data.pop("taxonomy")), data.pop("migration", None)
         return Checkpoint(
-            taxonomy=Taxonomy.from_json(data.pop("taxonomy")),
+            taxonomy=taxonomy,
+            migrated=Wording.from_json(migration, taxonomy) if migration is not None else None,
             template_name=template["name"],
             template_source=template["source"],
             **{key: data[key] for key in known},
             writes=data.get("writes", data["marked"]),
             facts={key: value for key, value in data.items() if key not in {*known, "writes", "format", "ttmarkers"}},
         )
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged ({error}): copy it again from where the model came from") from error
 
 

@@ -13,6 +13,8 @@ from ttmarkers.errors import CheckpointError, NoRoomError
 from ttmarkers.language_model import Continuation
 from ttmarkers.records import Generation
 from ttmarkers.rendering import ask, without_blocks
+from ttmarkers.taxonomy import Taxonomy
+from ttmarkers.wording import Wording
 from ttmarkers.writing import Answer, Begun, Writing, longest
 
 if TYPE_CHECKING:
@@ -41,7 +43,10 @@ class Engine:
         sampler: how tokens are chosen.
         config: the section ``decode``.
 
+    Markers go in and out in users' words; what the model calls them is known here alone (`ttmarkers.wording`).
+
     Attributes:
+        wording: between the words of users and those of the model.
         budgets: makes the limits that answers are cut to; None for no limits.
         listener: is told of each piece of an answer as it is written, with the request's id.
     """
@@ -61,6 +66,7 @@ class Engine:
         self._most = int(config.engine_keys.get("max_new_tokens", 512))
         self.stops = _texts(config.engine_keys.get("stop_strings"))
         self.ends = frozenset(encoder.end_ids)
+        self.wording = checkpoint.wording if checkpoint else Wording(Taxonomy(()))
 
     @property
     def marked(self) -> bool:
@@ -94,10 +100,11 @@ class Engine:
         return {kind.name: _guess(kind, slot, counts.get(kind.name, {}), rows) for kind, slot in pairs}
 
     def spelling(self, name: str) -> dict[str, str]:
-        """Return the values of a categorical marker by what the template writes for them."""
+        """Return the values of a categorical marker, as users are shown them, by what the template writes for them."""
         kind = self.template.taxonomy.get(name)
         slot = next(slot for slot in self.template.grammar().slots if slot.name == name)
-        return dict(zip(slot.choices, kind.values, strict=True))
+        values = [str(self.wording.to_user({name: value})[name]) for value in kind.values]
+        return dict(zip(slot.choices, values, strict=True))
 
     @cached_property
     def constrainer(self) -> Constrainer:
@@ -119,7 +126,8 @@ class Engine:
         """
         if not self.marked:
             return request.prompt
-        return ask(without_blocks(request.prompt, self.template), markers or {}, self.template)
+        asked = self.wording.to_model(markers or {})
+        return ask(without_blocks(request.prompt, self.template), asked, self.template)
 
     def open(
         self,
@@ -141,7 +149,8 @@ class Engine:
         Raises:
             NoRoomError: if the prompt fills the model's context.
         """
-        grammar = self.template.grammar(fixed, required, only, without)
+        held, barred = (self.wording.to_model(each or {}) for each in (fixed, without))
+        grammar = self.template.grammar(held, required, only, barred)
         if self.encoder.lead:
             grammar = replace(grammar, opening=self.encoder.lead + grammar.opening)
         return self.constrainer.open(grammar, self.read(prompt), self.encoder.prompt_text(prompt))
@@ -157,8 +166,8 @@ class Engine:
         return tokens
 
     def markers(self, block: OpenBlock) -> dict[str, Value]:
-        """Return what a written block says."""
-        return self.template.split(block.written()[len(self.encoder.lead) :]).markers
+        """Return what a written block says, in users' words."""
+        return self.wording.to_user(self.template.split(block.written()[len(self.encoder.lead) :]).markers)
 
     def begin(self, request: Request, block: OpenBlock, passes: int) -> Begun:
         """Return a request whose block is written."""
@@ -191,13 +200,15 @@ class Engine:
 
     def generation(self, begun: Begun, answer: Answer, policy: str) -> Generation:
         """Return what becomes of a request."""
-        given = begun.request.markers if self.marked and not self.writes else begun.markers
+        given = begun.markers
+        if self.marked and not self.writes:
+            given = self.wording.to_user(self.wording.to_model(begun.request.markers))
         return Generation(
             id=begun.request.id,
             prompt=begun.request.prompt,
             raw=answer.raw,
             block=answer.split.block,
-            markers=dict(given) or answer.split.markers,
+            markers=dict(given) or self.wording.to_user(answer.split.markers),
             text=answer.split.text,
             policy=policy,
             fault=answer.split.fault,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ttmarkers.template import Template
+    from ttmarkers.wording import Wording
 
 COLUMNS = ("text", "output", "completion")
 PROMPTS = ("prompt", "instruction")
@@ -25,6 +26,7 @@ class Matcher:
         samples: how many answers a task wants; it gets as many as there are.
         template: takes blocks off answers that still begin with one.
         others: templates whose blocks no answer may begin with.
+        wording: of the model whose blocks ``template`` takes off.
 
     Raises:
         DataError: for a row without an answer.
@@ -36,8 +38,9 @@ class Matcher:
         samples: int = 1,
         template: Template | None = None,
         others: Sequence[Template] = (),
+        wording: Wording | None = None,
     ) -> None:
-        self._samples, self._template = samples, template
+        self._samples, self._template, self._wording = samples, template, wording
         self._openings = [opening for each in others if len(opening := each.grammar().opening.strip()) > 1]
         self._by_id: dict[str, list[dict[str, Any]]] = {}
         self._by_prompt: dict[str, list[dict[str, Any]]] = {}
@@ -110,6 +113,7 @@ class Matcher:
             if self._template is not None:
                 split = self._template.split(text)
                 text, markers = split.text, split.markers
+                markers = self._wording.to_user(markers) if self._wording else markers
             elif any(text.lstrip().startswith(opening) for opening in self._openings):
                 raise DataError(f"the answer to case {name!r} begins with a block: name its model with --counts")
         return Generation(

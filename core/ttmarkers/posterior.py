@@ -100,7 +100,7 @@ def _walk(
                 name = asked[number]
                 spelling = engine.spelling(name)
                 tempers = tempered(each.values, heat.get(name, 1.0))
-                chances[number][name] = {spelling[text]: chance for text, chance in tempers.items()}
+                chances[number][name] = _by_value(tempers, spelling)
                 blocks[number] = each.blocks[next(iter(tempers))]
                 passes[number] += each.passes
         else:
@@ -108,6 +108,14 @@ def _walk(
             for number in left:
                 passes[number] += 1
     return [Walked(*each) for each in zip(blocks, chances, passes, strict=True)]
+
+
+def _by_value(chances: Mapping[str, float], spelling: Mapping[str, str]) -> dict[str, float]:
+    """Return the chances of values by those of what is written; several writings may mean one value."""
+    found: dict[str, float] = {}
+    for text, chance in chances.items():
+        found[spelling[text]] = found.get(spelling[text], 0.0) + chance
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
 def tempered(chances: Mapping[str, float], temperature: float) -> dict[str, float]:

@@ -75,9 +75,8 @@ def steer(plugins: Plugins, config: Config, model: str, wish: Wish) -> Steered:
     asking = Asking(engine.checkpoint, plugins.extractors())
     markers = asking.check({**decode.markers, **wish.markers}, where="-m")
     negative = asking.check({**decode.negative, **wish.negative}, where="--not")
-    for name in markers:
-        if negative.get(name) == markers[name]:
-            raise ConfigError(f"-m and --not both name {name} = {markers[name]}: leave one out")
+    if name := engine.wording.clash(markers, negative):
+        raise ConfigError(f"-m and --not both name {name} = {markers[name]}: leave one out")
     if negative and not wanted:
         wanted = "guided"
     limit(engine, plugins, decode, hard=wish.hard_length)

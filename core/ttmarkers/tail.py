@@ -61,7 +61,9 @@ def make_tail(checkpoint: Checkpoint | None, names: Sequence[str] | None, border
     if checkpoint is None:
         return Tail()
     kinds = [kind.name for kind in checkpoint.taxonomy if kind.values]
-    return Tail(checkpoint.counts, checkpoint.rows, kinds if names is None else names, border)
+    return Tail(
+        checkpoint.wording.counts(checkpoint.counts), checkpoint.rows, kinds if names is None else names, border
+    )
 
 
 def known_markers(row: Mapping[str, Any]) -> dict[str, Value]:

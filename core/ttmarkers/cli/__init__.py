@@ -17,11 +17,13 @@ from ttmarkers import __version__
 from ttmarkers.cli import completing
 from ttmarkers.errors import TtmError, unknown_name
 from ttmarkers.plugins import Plugins, create_plugins
+from ttmarkers.standard_output import StandardOutput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ttmarkers.config import Config
+    from ttmarkers.registry import Entry
 
 COMMANDS = {
     "quickstart": "Run the whole loop on a small synthetic corpus and report.",
@@ -33,6 +35,7 @@ COMMANDS = {
     "train": "Fine-tune a model on annotated rows.",
     "generate": "Answer prompts, steered by markers.",
     "calibrate": "Make the probabilities of markers fit held-out rows.",
+    "checkpoint": "Show what a model knows of markers; migrate it.",
     "evaluate": "Measure a model, or stored answers, on a task.",
     "experiment": "Train and measure a grid of systems, and report.",
     "report": "Merge evaluated runs into one HTML page.",
@@ -47,6 +50,7 @@ COMMANDS = {
     "plugins": "List plugins, and begin new ones.",
     "completion": "Print the script by which a shell completes ttm's words.",
 }
+SLOW = 1.0  # seconds in which a plugin should be loaded
 _MODULES = dict.fromkeys(
     ("markers", "templates", "strategies", "policies", "tasks", "extractors", "profiles", "guides"),
     "components",
@@ -62,11 +66,21 @@ class Context:
     third_party: bool = True
     debug: bool = False
     overrides: list[str] = field(default_factory=list)
+    output: StandardOutput = field(default_factory=StandardOutput)
+    command: Entry[Any] | None = None  # of a plugin, once it is known that it is to be run
 
     @cached_property
     def plugins(self) -> Plugins:
         """The loaded plugins."""
-        return create_plugins(disabled=self.disabled, third_party=self.third_party)
+        loaded = create_plugins(disabled=self.disabled, third_party=self.third_party)
+        for record in loaded.records:
+            if record.seconds > SLOW:
+                click.echo(
+                    f"plugin {record.name} ({record.source}) took {record.seconds:.1f} s to load: see ttm plugins list "
+                    f"--timing, leave it out with --no-plugin {record.name}",
+                    err=True,
+                )
+        return loaded
 
     def config(self, overrides: Sequence[str] = ()) -> Config:
         """Return the config file with overrides applied."""
@@ -109,6 +123,10 @@ class Group(click.Group):
             if failed := [record.name for record in self._plugins(ctx).failed]:
                 raise type(error)(f"{error} (plugins that did not load: {', '.join(failed)}; see ttm plugins list)")
             raise error
+        if args and args[0] not in COMMANDS and args[0] in self._plugins(ctx).commands():
+            context = ctx.ensure_object(Context)
+            context.command = self._plugins(ctx).commands().entry(args[0])
+            context.output.give_back()  # a plugin's command prints what it likes
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -171,32 +189,61 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         sys.exit(answer(cli, asked, context, partial(_early, context)))
     _early(context, words)
-    code: Any = 0
+    context.output.keep()
+    try:
+        code = _run(words, context)
+    finally:
+        # a process that ends leaves it as it is: what plugins print at its end is not ours either
+        if arguments is None:
+            context.output.end()
+        else:
+            context.output.give_back()
+    sys.exit(code)
+
+
+def _run(words: list[str], context: Context) -> int:
+    """Run a command and return the exit code; an error is told in one sentence."""
     try:
         code = cli.main(args=words, prog_name="ttm", standalone_mode=False, obj=context)
+        context.output.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        code = error.exit_code
+        return error.exit_code
     except click.ClickException as error:
         from ttmarkers.cli.usage import usage_sentence
 
         click.echo(f"ttm: {usage_sentence(error, cli, words)}", err=True)
-        code = error.exit_code
+        return error.exit_code
     except TtmError as error:
-        code = _tell(error, context.debug)
+        return _tell(error, context.debug)
     except (click.Abort, KeyboardInterrupt):
         click.echo("ttm: interrupted", err=True)
-        code = 130
+        return 130
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away: nothing is left to say
-        code = 1
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
+        return 1
+    except BaseException as error:
+        sentence = _blamed(error, context)
+        if not sentence and isinstance(error, OSError):
+            place = f"{error.filename}: " if error.filename else ""
+            sentence = f"{place}{error.strerror or error}"
+        if not sentence:
+            raise  # our own mistake, or the end that a plugin's command wants
         if context.debug:
-            traceback.print_exc()
-        click.echo(f"ttm: {place}{error.strerror or error}", err=True)
-        code = 1
-    sys.exit(code if isinstance(code, int) else 0)
+            traceback.print_exception(error)
+        click.echo(f"ttm: {sentence}", err=True)
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _blamed(error: BaseException, context: Context) -> str:
+    """Return what is told of an error in a plugin's code; nothing if it is another's."""
+    if "plugins" not in vars(context) or (isinstance(error, SystemExit) and context.command):
+        return ""
+    from ttmarkers.blame import culprit
+
+    found = culprit(error, context.plugins, context.command)
+    return found.sentence(error) if found else ""
 
 
 def _tell(error: TtmError, debug: bool) -> int:

@@ -61,7 +61,7 @@ def calibrate(
     found: dict[str, Calibration] = {}
     for kind in engine.checkpoint.taxonomy:
         pairs = [
-            (each.chances[kind.name], str(example.markers[kind.name]))
+            (each.chances[kind.name], str(engine.wording.view(kind.name, example.markers[kind.name])))
             for each, example in zip(walked, examples, strict=True)
             if kind.name in each.chances and kind.name in example.markers
         ]

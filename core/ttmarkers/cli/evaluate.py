@@ -200,7 +200,8 @@ def _stored(
     counted, taxonomy = _counted(sources), current_taxonomy(context.plugins)
     template = counted.template() if counted and counted.marked else None
     others = [Template(e.component.name, read_source(e.component), taxonomy) for e in context.plugins.templates()]
-    matcher = Matcher(rows([str(sources.generations)]), many, template, others)
+    wording = counted.wording if counted else None
+    matcher = Matcher(rows([str(sources.generations)]), many, template, others, wording)
     found = matcher.match(cases, partial=sources.partial)
     if len(found) < len(cases):
         note(f"{len(cases) - len(found)} of {len(cases)} cases have no stored answer and are left out")

@@ -110,9 +110,9 @@ def _settle(steered: Steered, requests: list[Request], *, fixed_policy: bool) ->
     if steered.policy == "guided" and not asked and not any(request.negative for request in requests):
         raise ConfigError("policy guided needs markers: give them with -m name=value or --not name=value")
     for request in requests:
-        for name, value in request.negative.items():
-            if request.markers.get(name) == value:
-                raise ConfigError(f"request {request.id} asks for {name} = {value} and is led away from it (--not)")
+        if name := engine.wording.clash(request.markers, request.negative):
+            value = request.markers[name]
+            raise ConfigError(f"request {request.id} asks for {name} = {value} and is led away from it (--not)")
         prompt = engine.prompt(request, request.markers)
         if engine.writes:
             block = engine.open(prompt, request.markers)

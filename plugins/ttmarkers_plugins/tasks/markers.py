@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ttmarkers.errors import ConfigError, DataError, did_you_mean
+from ttmarkers.errors import ConfigError, DataError, TtmError, did_you_mean
 from ttmarkers.finding import Finder, adheres
 from ttmarkers.records import Message, Metric, Request
 from ttmarkers.tail import known_markers
@@ -79,6 +79,9 @@ class MarkersTask:
         for name in (*(self._markers or ()), *(self._give or ())):
             if name not in taxonomy.names:
                 raise ConfigError(f"evaluate.options.markers: {name!r}: {did_you_mean(name, taxonomy.names)}")
+        # what the model says, rows may say in other words
+        self._view = checkpoint.wording.view if checkpoint else _as_it_is
+        self._current = current
         self._names = taxonomy.names if self._markers is None else self._markers
         self._categories = [name for name in self._names if taxonomy.get(name).values]
         self._finder = Finder(setting)
@@ -134,23 +137,42 @@ class MarkersTask:
         for name in self._categories:
             if name not in known or name in generation.asked:
                 continue
-            hit = float(generation.markers.get(name) == known[name])
+            right = self._view(name, known[name])
+            hit = float(generation.markers.get(name) == right)
             hits.append(hit)
             scores[f"accuracy.{name}"] = scores[f"macro.{name}"] = hit
             if chances := generation.chances.get(name):
                 best = max(chances, key=lambda value: chances[value])
-                scores[f"calibration.{name}"] = binned(chances[best], best == known[name])
+                scores[f"calibration.{name}"] = binned(chances[best], best == right)
         return {**scores, "accuracy": sum(hits) / len(hits)} if hits else scores
 
     def _adherence(
         self, known: Mapping[str, Value], shown: Mapping[str, Value], given: Mapping[str, Value]
     ) -> dict[str, Score]:
         asked = [name for name in self._shown if name in known and (not given or name in given)]
-        return {f"adherence.{name}": float(adheres(shown.get(name), known[name])) for name in asked}
+        return {f"adherence.{name}": float(self._adheres(name, shown.get(name), known[name])) for name in asked}
+
+    def _adheres(self, name: str, found: Value | None, wanted: Value) -> bool:
+        """Say whether an answer shows what its row has; of a value that was split, the model may mean any part."""
+        if found is None:
+            return False
+        today = [self._today(name, value) for value in (found, wanted)]
+        return adheres(*today) or adheres(*(self._view(name, value) for value in today))
+
+    def _today(self, name: str, value: Value) -> Value:
+        try:
+            return self._current.check({name: value})[name]
+        except TtmError:
+            return value  # a marker or value that there is no more
 
     def slices(self, case: MarkersCase) -> Mapping[str, str]:
         """Break down by the columns that were asked for, and by the markers' values."""
         return {**case.facts, **{name: str(case.known[name]) for name in self._categories if name in case.known}}
+
+
+def _as_it_is(name: str, value: Value) -> Value:
+    del name
+    return value
 
 
 def binned(chance: float, hit: bool) -> tuple[float, ...]:
