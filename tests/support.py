@@ -155,6 +155,7 @@ def distribution(
     *,
     points: Mapping[str, str] | None = None,
     version: str = "1.0",
+    requires: Iterable[str] = (),
 ) -> None:
     """Write a distribution as pip would install it.
 
@@ -163,12 +164,15 @@ def distribution(
         name: of the distribution.
         modules: module name -> source.
         points: entry points of ttmarkers; by default one, named and aimed like the first module.
-        version: of the distribution.
+        version: of the distribution; its metadata name none if this is empty.
+        requires: what it asks for.
     """
     first = next(iter(modules))
     info = site / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8")
+    said = ["Metadata-Version: 2.1", f"Name: {name}", *([f"Version: {version}"] if version else [])]
+    said += [f"Requires-Dist: {wanted}" for wanted in requires]
+    (info / "METADATA").write_text("\n".join([*said, ""]), encoding="utf-8")
     lines = [f"{point} = {target}" for point, target in (points or {first: first}).items()]
     (info / "entry_points.txt").write_text("\n".join(["[ttmarkers]", *lines, ""]), encoding="utf-8")
     for module, source in modules.items():

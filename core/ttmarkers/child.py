@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Call:
-    """An extractor is called with so many rows, for the first time in this process or not."""
+    """An extractor, as messages name it, is called with so many rows, for the first time in this process or not."""
 
     extractor: str
     rows: int
@@ -59,12 +59,20 @@ def main(fd: int, parent: int) -> None:
     """Work for a parent until it closes the connection or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends its children
     os.set_inheritable(fd, False)
+    _redirect_prints()
     _end_with(parent)
     connection = Connection(fd)
     try:
         _serve(connection)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
+
+
+def _redirect_prints() -> None:
+    """Lead to standard error what extractors and their libraries print: standard output is the parent's."""
+    sys.stdout = sys.stderr
+    with suppress(OSError):  # one of the two may be closed
+        os.dup2(2, 1)
 
 
 def _serve(connection: Connection[Any, Any]) -> None:

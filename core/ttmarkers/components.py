@@ -123,6 +123,20 @@ class Component:
     factory: Factory
     distribution: str = field(default="", kw_only=True, compare=False, repr=False)
 
+    @property
+    def foreign(self) -> bool:
+        """Whether it is of another distribution than the framework's own."""
+        return self.distribution.partition(" ")[0] not in ("", "ttmarkers")
+
+    @property
+    def known_as(self) -> str:
+        """The name as messages give it: with the distribution, unless that is the framework's own.
+
+        >>> Component("mood", "", "m:C", distribution="ttmarkers-mood 1.0").known_as
+        "'mood' of ttmarkers-mood 1.0"
+        """
+        return f"{self.name!r} of {self.distribution}" if self.foreign else repr(self.name)
+
 
 @dataclass(frozen=True)
 class ExtractorComponent(Component):

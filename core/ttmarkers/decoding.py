@@ -124,7 +124,7 @@ def run_policy(
         registry.get(other, where="decode.options")
     policy = build(component, (options or {}).get(name, {}), where=f"decode.options.{name}")
     if not isinstance(policy, Policy):
-        raise ConfigError(f"policy {component.name!r} has no method generate")
+        raise ConfigError(f"policy {component.known_as} has no method generate")
     pending = iter(requests)
     while window := list(islice(pending, 1 if engine.listener else WINDOW * engine.batch_size)):
         lengths = [sum(len(turn.content) for turn in request.prompt) for request in window]

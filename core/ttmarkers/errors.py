@@ -69,3 +69,18 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, where: str = "")
     """Return the error for a name of a ``kind`` that does not exist; ``where`` says where it was written."""
     place = f" ({where})" if where else ""
     return UnknownNameError(f"unknown {kind} {name!r}{place}: {did_you_mean(name, known)}")
+
+
+def told(error: BaseException) -> str:
+    """Return an error's class and the first line of its text; of a `TtmError` the text alone.
+
+    >>> told(ValueError("no smileys"))
+    'ValueError: no smileys'
+    """
+    try:
+        lines = str(error).strip().splitlines() or [""]
+    except Exception:  # the class is a plugin's
+        lines = ["its text cannot be made"]
+    if isinstance(error, TtmError):
+        return lines[0]
+    return f"{type(error).__name__}: {lines[0]}".removesuffix(": ")

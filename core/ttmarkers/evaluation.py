@@ -29,7 +29,7 @@ def load_task(name: str, registry: Registry[TaskComponent], config: Config) -> T
         registry.get(other, where="evaluate.options")
     task = build(component, config.evaluate.options.get(name, {}), where=f"evaluate.options.{name}")
     if not isinstance(task, Task):
-        raise ConfigError(f"task {component.name!r} lacks a method of ttmarkers.protocols.Task")
+        raise ConfigError(f"task {component.known_as} lacks a method of ttmarkers.protocols.Task")
     return task
 
 

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ttmarkers.errors import ConfigError, DataError, StoppedError, TtmError, did_you_mean
+from ttmarkers.errors import ConfigError, DataError, StoppedError, TtmError, did_you_mean, told
 from ttmarkers.guides import Briefing
 from ttmarkers.protocols import Extractor, GuidedExtractor, PaidExtractor
 from ttmarkers.records import Found
@@ -76,7 +76,7 @@ class Extraction:
         for step in plan.steps:
             made = build(step.component, step.options, where=f"markers.options.{step.component.name}")
             if not isinstance(made, Extractor):
-                raise ConfigError(f"extractor {step.component.name!r} has no method extract")
+                raise ConfigError(f"extractor {step.component.known_as} has no method extract")
             if isinstance(made, GuidedExtractor):
                 types = tuple(plan.taxonomy.get(name) for name in step.wanted)
                 made.prepare(Briefing(types, plan.guides, max_cost, run))
@@ -154,7 +154,7 @@ class Extraction:
                 self._ask_alone(step, extractor, row)
             return
         if len(results) != len(batch):
-            raise ConfigError(f"extractor {step.component.name!r} gave {len(results)} results for {len(batch)} rows")
+            raise ConfigError(f"extractor {step.component.known_as} gave {len(results)} results for {len(batch)} rows")
         for row, result in zip(batch, results, strict=True):
             try:
                 self._take(step, row, result)
@@ -162,7 +162,7 @@ class Extraction:
                 row.error = DataError(f"{row.example.origin}: {error}")
 
     def _watched(self, step: Step, rows: int) -> AbstractContextManager[None]:
-        return nullcontext() if step.component.patient else self._watch(step.component.name, rows)
+        return nullcontext() if step.component.patient else self._watch(step.component.known_as, rows)
 
     def _ask_alone(self, step: Step, extractor: Extractor, row: Row) -> None:
         try:
@@ -172,20 +172,19 @@ class Extraction:
         except (ConfigError, StoppedError):
             raise
         except Exception as error:
-            reason = str(error) if isinstance(error, TtmError) else f"{type(error).__name__}: {error}"
-            row.error = DataError(f"{row.example.origin}: extractor {step.component.name!r} failed ({reason})")
+            row.error = DataError(f"{row.example.origin}: extractor {step.component.known_as} failed ({told(error)})")
             row.error.__cause__ = error
 
     def _take(self, step: Step, row: Row, result: Mapping[str, Found] | DataError) -> None:
         if isinstance(result, DataError):
-            raise DataError(f"extractor {step.component.name!r}: {result}")
+            raise DataError(f"extractor {step.component.known_as}: {result}")
         for name in step.wanted:
             if name in result and row.lacks([name]):
                 found = result[name]
                 kind = self.plan.taxonomy.get(name)
                 if found.confidence < self.plan.least.get(name, 0) or parts_of(kind, found.value):
                     continue  # nor does a word count that cannot say which part of a former value it means
-                checked = self.plan.taxonomy.check({name: found.value}, where=f"extractor {step.component.name!r}")
+                checked = self.plan.taxonomy.check({name: found.value}, where=f"extractor {step.component.known_as}")
                 source = f"extractor:{step.component.name}"
                 others = tuple(other for other in found.others if not parts_of(kind, other))
                 row.add(name, Found(checked[name], found.confidence, others), source)

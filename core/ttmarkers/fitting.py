@@ -49,7 +49,9 @@ class Fitting:
         for step, extractor in self._extractors:
             for name, found in extractor.find(markers).items():
                 if name in step.wanted and name not in markers:
-                    checked = self.plan.taxonomy.check({name: found.value}, where=f"extractor {step.component.name!r}")
+                    checked = self.plan.taxonomy.check(
+                        {name: found.value}, where=f"extractor {step.component.known_as}"
+                    )
                     markers[name] = checked[name]
                     meta[name] = {
                         "confidence": round(found.confidence, 4),
@@ -95,5 +97,5 @@ def load_states(path: Path) -> dict[str, Any]:
 def _make(step: Step) -> FittedExtractor:
     made = build(step.component, step.options, where=f"markers.options.{step.component.name}")
     if not isinstance(made, FittedExtractor):
-        raise ConfigError(f"extractor {step.component.name!r} lacks one of observe, fit, load and find")
+        raise ConfigError(f"extractor {step.component.known_as} lacks one of observe, fit, load and find")
     return made

@@ -174,7 +174,7 @@ class _Lost(Exception):  # noqa: N818 - it never leaves this module
         self.call: Call | None = None
 
     def __str__(self) -> str:
-        what = f"extractor {self.call.extractor!r}" if self.call else "the row"
+        what = f"extractor {self.call.extractor}" if self.call else "the row"
         if self.allowed is not None:
             return f"{what} took more than {self.allowed:g} s: raise data.row_seconds"
         return f"{what} ended its process ({self.how}): mend the extractor"

@@ -6,28 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from ttmarkers import __version__
-from ttmarkers.errors import TtmError, did_you_mean
-from ttmarkers.requirements import missing, name_of, newer, normal
+from ttmarkers.errors import did_you_mean, told
+from ttmarkers.requirements import asked_for, newer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 UPGRADE = "pip install -U ttmarkers"
-
-
-def told(error: BaseException) -> str:
-    """Return an error's class and the first line of its text, whatever its class does to it.
-
-    >>> told(ValueError("no smileys"))
-    'ValueError: no smileys'
-    """
-    try:
-        lines = str(error).strip().splitlines() or [""]
-    except Exception:
-        lines = ["its text cannot be made"]
-    if isinstance(error, TtmError):
-        return lines[0]
-    return f"{type(error).__name__}: {lines[0]}".removesuffix(": ")
 
 
 def explain(error: BaseException, module: str, source: str, requires: Sequence[str]) -> str:
@@ -50,12 +35,7 @@ def explain(error: BaseException, module: str, source: str, requires: Sequence[s
     if name == module.partition(".")[0]:
         distribution = source.rpartition(" ")[0]
         return f"{text}: {source} is only half installed: pip install --force-reinstall {distribution}"
-    lacking = missing(requires)
-    lacking = [wanted for wanted in lacking if name_of(wanted) == normal(name)] or lacking
-    if not lacking:
-        return f"{text}: {source} does not say which package has it: install that, and tell its author"
-    those = " ".join(f"'{wanted}'" for wanted in lacking)
-    return f"{text}: {source} asks for {' and '.join(lacking)}, not installed: pip install {those}"
+    return f"{text}: {asked_for(name, source, requires)}"
 
 
 def too_old(source: str, requires: Sequence[str]) -> str:

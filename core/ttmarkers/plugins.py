@@ -81,8 +81,12 @@ class Plugins:
                 if type(error) is KeyboardInterrupt:
                     raise  # the user's own; a class of the plugin's is not
                 loading.fail(error)
-        if seen.patched and loading.record.status == "ok":
-            loading.fail(PluginError(f"it replaces {', '.join(seen.patched)}, which all parts share (put back)"))
+        if seen.patched:
+            what = f"it replaces {', '.join(seen.patched)}, which all parts share (put back)"
+            if loading.record.status == "ok":
+                loading.fail(PluginError(what))
+            else:
+                seen.notes.insert(0, what)
         loading.record = replace(loading.record, notes=(*loading.record.notes, *seen.notes))
         self._records[key] = loading.record
         if loading.record.status == "ok":

@@ -6,7 +6,8 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from ttmarkers.errors import ConfigError, PluginError, unknown_name
+from ttmarkers.errors import ConfigError, PluginError, TtmError, told, unknown_name
+from ttmarkers.requirements import needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -67,6 +68,10 @@ class Registry(Generic[T]):
         """All names, sorted."""
         return sorted(self._entries)
 
+    def owners(self, name: str) -> list[str]:
+        """Return the distributions that offer a name."""
+        return [entry.distribution for entry in self._entries.get(name, [])]
+
     def entry(self, name: str, *, where: str = "") -> Entry[T]:
         """Return the entry of a name.
 
@@ -80,7 +85,7 @@ class Registry(Generic[T]):
         """
         entries = self._entries.get(name, [])
         if len(entries) > 1:
-            owners = " and ".join(sorted(entry.distribution for entry in entries))
+            owners = " and ".join(sorted(self.owners(name)))
             raise PluginError(f"{self.kind} {name!r} is offered twice, by {owners}: disable one with --no-plugin NAME")
         if entries:
             return entries[0]
@@ -109,7 +114,7 @@ def build(component: Component, options: Mapping[str, Any] | None = None, *, whe
         where: the config key that the options come from, for the message.
 
     Raises:
-        PluginError: if the module or attribute is not there.
+        PluginError: if the module or attribute is not there, or code of another distribution than ours fails.
         ConfigError: if the factory does not take the options.
     """
     factory = resolve(component)
@@ -117,7 +122,13 @@ def build(component: Component, options: Mapping[str, Any] | None = None, *, whe
         return factory(**dict(options or {}))
     except (TypeError, ValueError) as error:
         place = where or component.name
-        raise ConfigError(f"options of {place} do not fit {component.name!r}: {error}") from error
+        raise ConfigError(f"options of {place} do not fit {component.known_as}: {error}") from error
+    except (TtmError, OSError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        if not component.foreign:
+            raise
+        raise PluginError(f"{component.known_as} cannot be made ({told(error)}): --debug shows where") from error
 
 
 def resolve(component: Component) -> Any:
@@ -128,4 +139,11 @@ def resolve(component: Component) -> Any:
     try:
         return getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
-        raise PluginError(f"{component.name!r} cannot be loaded from {component.factory!r}: {error}") from error
+        why = needs(error, component.distribution) if isinstance(error, ModuleNotFoundError) else str(error)
+        raise PluginError(f"{component.known_as} cannot be loaded from {component.factory!r}: {why}") from error
+    except Exception as error:
+        if not component.foreign:
+            raise
+        raise PluginError(
+            f"{component.known_as} cannot be loaded from {component.factory!r} ({told(error)}): --debug shows where"
+        ) from error

@@ -78,6 +78,32 @@ def unmet(requires: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def asked_for(name: str, source: str, requires: Iterable[str]) -> str:
+    """Return how to install the package that a plugin could not import.
+
+    Args:
+        name: of the package.
+        source: the plugin's distribution and version.
+        requires: what the distribution asks for.
+    """
+    lacking = missing(requires)
+    lacking = [wanted for wanted in lacking if name_of(wanted) == normal(name)] or lacking
+    if not lacking:
+        return f"{source} does not say which distribution has it: install that, and tell its author"
+    those = " ".join(f"'{wanted}'" for wanted in lacking)
+    return f"{source} asks for {' and '.join(lacking)}, not installed: pip install {those}"
+
+
+def needs(error: ModuleNotFoundError, source: str) -> str:
+    """Return what a component's code could not import, and how to install it if its distribution says that."""
+    name = (error.name or "").partition(".")[0]
+    try:
+        requires = importlib.metadata.requires(source.rpartition(" ")[0]) or []
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return str(error)
+    return f"{error}: {asked_for(name, source, requires)}" if missing(requires) else str(error)
+
+
 def _holding(requires: Iterable[str]) -> list[str]:
     """Return the requirements whose conditions hold here, without these."""
     found = []

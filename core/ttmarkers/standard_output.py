@@ -29,11 +29,13 @@ class SharedStream:
 
 
 def _called_by_owner() -> bool:
-    frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in CARRIERS:
+    frame = sys._getframe().f_back
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if name != __name__ and name.partition(".")[0] not in CARRIERS:
+            return name == OWNER or name.startswith(f"{OWNER}.")
         frame = frame.f_back
-    name = frame.f_globals.get("__name__", "")
-    return bool(name == OWNER or name.startswith(f"{OWNER}."))
+    return False  # the interpreter, at its end
 
 
 class StandardOutput:
@@ -69,6 +71,14 @@ class StandardOutput:
         """Write what is not written yet."""
         if self._before is not None and self._own is not None:
             self._own.flush()
+
+    def end(self) -> None:
+        """Write what can be written: after this nothing is."""
+        try:
+            self.flush()
+        except OSError:
+            if self._descriptor is not None:  # else the interpreter would complain of it once more
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._descriptor)
 
     def _move(self, stream: TextIO) -> None:
         """Move the process's own standard output to another descriptor, and standard error into its place."""

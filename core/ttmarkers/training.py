@@ -94,7 +94,7 @@ def train(job: TrainingJob) -> Path:
     component = job.plugins.strategies().get(job.config.train.strategy, where="train.strategy")
     strategy = build(component)
     if not isinstance(strategy, Strategy):
-        raise ConfigError(f"strategy {component.name!r} has no method train")
+        raise ConfigError(f"strategy {component.known_as} has no method train")
     if is_finished(job):
         job.say(f"{job.output} is finished already")
         return job.output

@@ -183,4 +183,7 @@ def test_factory_that_is_not_there(site: Path, tmp_path: Path) -> None:
     assert ttm_process("extractors", "list", site=site).code == 0
     done = ttm_process("annotate", rows, "-o", tmp_path / "out.jsonl", "--markers", "mood", site=site)
     assert done.code == 2
-    assert "'mood' cannot be loaded from 'no_such_module:Mood': No module named 'no_such_module'" in done.err
+    assert (
+        "'mood' of ttmarkers-mood 1.0 cannot be loaded from 'no_such_module:Mood': No module named 'no_such_module'"
+        in done.err
+    )

@@ -10,7 +10,24 @@ from ttmarkers.cli.output import json_option, print_json, print_table
 from ttmarkers.cli.scaffold import new
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from ttmarkers.cli import Context
+    from ttmarkers.plugins import PluginRecord, Plugins
+
+KINDS = {
+    "marker-type": "marker_types",
+    "taxonomy-change": "taxonomy_changes",
+    "extractor": "extractors",
+    "template": "templates",
+    "strategy": "strategies",
+    "policy": "policies",
+    "task": "tasks",
+    "profile": "profiles",
+    "guide": "guides",
+    "command": "commands",
+}
+"""The kinds of components, and the methods of `Plugins` that return them."""
 
 
 @click.group()
@@ -23,57 +40,65 @@ plugins.add_command(new)
 
 @plugins.command("list")
 @json_option
-@click.option("--timing", is_flag=True, help="Show how long each plugin took to import.")
+@click.option("--kind", type=click.Choice(list(KINDS)), help="Only components of this kind.")
+@click.option("--timing", is_flag=True, help="Show how long importing each plugin and calling its hooks took.")
 @click.pass_obj
-def plugins_list(context: Context, as_json: bool, timing: bool) -> None:
+def plugins_list(context: Context, as_json: bool, kind: str | None, timing: bool) -> None:
     """List every plugin with what it offers.
 
     Of those that did not load, the error is shown.
     """
-    offered = {
-        kind: getattr(context.plugins, kind)()
-        for kind in (
-            "marker_types",
-            "extractors",
-            "templates",
-            "strategies",
-            "policies",
-            "tasks",
-            "profiles",
-            "guides",
-            "commands",
-        )
-    }
-    rows = []
-    for record in context.plugins.records:
-        components = {
-            kind: [
-                entry.component.name
-                for entry in registry
-                if (entry.distribution, entry.plugin) == (record.source, record.name)
-            ]
-            for kind, registry in offered.items()
-        }
-        rows.append(
-            {
-                "name": record.name,
-                "distribution": record.distribution,
-                "version": record.version,
-                "status": record.status,
-                "hooks": list(record.hooks),
-                "components": {kind: names for kind, names in components.items() if names},
-                "seconds": round(record.seconds, 4),
-                "error": record.error,
-            }
-        )
+    rows = [_row(record, context.plugins, [kind] if kind else list(KINDS)) for record in context.plugins.records]
     if as_json:
         print_json(rows)
         return
-    head = ("name", "distribution", "version", "status", *(("seconds",) if timing else ()), "offers or error")
-    print_table(head, [_plugin_line(row, timing) for row in rows])
+    if timing:
+        print_table(("name", "distribution", "version", "status", "import", "hooks"), [_times(row) for row in rows])
+    else:
+        head = ("kind", "component", "plugin", "distribution", "version", "status")
+        print_table(head, [line for row in rows for line in _lines(row, context.plugins)])
+    for row in rows:
+        for said in filter(None, [row["error"], *row["notes"]]):
+            click.echo(f"{row['name']} ({row['distribution']} {row['version']}): {said}")
 
 
-def _plugin_line(row: dict[str, Any], timing: bool) -> tuple[object, ...]:
-    offers = ", ".join(f"{len(names)} {kind.replace('_', ' ')}" for kind, names in row["components"].items())
-    start = (row["name"], row["distribution"], row["version"], row["status"])
-    return (*start, *((f"{row['seconds']:.3f}",) if timing else ()), row["error"] or offers or "-")
+def _row(record: PluginRecord, plugins: Plugins, kinds: Sequence[str]) -> dict[str, Any]:
+    """Return what is known of a plugin, with its components of some kinds."""
+    components = {
+        KINDS[kind]: [
+            entry.component.name
+            for entry in getattr(plugins, KINDS[kind])()
+            if (entry.distribution, entry.plugin) == (record.source, record.name)
+        ]
+        for kind in kinds
+    }
+    return {
+        "name": record.name,
+        "distribution": record.distribution,
+        "version": record.version,
+        "status": record.status,
+        "hooks": list(record.hooks),
+        "components": {kind: names for kind, names in components.items() if names},
+        "seconds": round(record.seconds, 4),
+        "import_seconds": round(record.import_seconds, 4),
+        "hook_seconds": round(record.hook_seconds, 4),
+        "notes": list(record.notes),
+        "error": record.error,
+    }
+
+
+def _lines(row: Mapping[str, Any], plugins: Plugins) -> Iterator[tuple[str, ...]]:
+    """Yield a line for each component of a plugin; one alone for a plugin that could not be used."""
+    plugin = (row["name"], row["distribution"], row["version"])
+    if row["status"] != "ok":
+        yield ("-", "-", *plugin, row["status"])
+    for kind, method in KINDS.items():
+        for name in row["components"].get(method, ()):
+            # several changes may have one name
+            twice = method != "taxonomy_changes" and len(getattr(plugins, method)().owners(name)) > 1
+            yield (kind, name, *plugin, "offered twice" if twice else row["status"])
+
+
+def _times(row: Mapping[str, Any]) -> tuple[str, ...]:
+    names = (row["name"], row["distribution"], row["version"], row["status"])
+    return (*names, f"{row['import_seconds']:.3f} s", f"{row['hook_seconds']:.3f} s")
