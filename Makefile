@@ -12,7 +12,7 @@ types:
 
 # links, anchors and pages that no menu names are errors; nothing is fetched
 docs:
-	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 test:
 	python -m pytest
