@@ -62,7 +62,7 @@ def vectors(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def test_the_nearest_definition_wins(vectors: object, mood: MarkerType, guide: Guide, subject: Subjects) -> None:
-    """Its value is found; the confidence is less where two are near, and the same in any batch."""
+    """Its value is found, none of an empty text; confidence is less where two are near, and the same in any batch."""
     extractor = EmbeddingExtractor()
     extractor.prepare(Briefing((mood,), {"mood": guide}))
     rows = [
@@ -72,10 +72,12 @@ def test_the_nearest_definition_wins(vectors: object, mood: MarkerType, guide: G
         subject("rage and tears, rage"),
         subject(""),
     ]
-    found = [row["mood"] for row in extractor.extract(rows)]
-    assert [entry.value for entry in found[:4]] == ["sad", "happy", "angry", "angry"]
+    *results, nothing = extractor.extract(rows)
+    assert nothing == {}
+    found = [row["mood"] for row in results]
+    assert [entry.value for entry in found] == ["sad", "happy", "angry", "angry"]
     assert found[3].confidence < found[2].confidence
-    assert [extractor.extract([row])[0]["mood"] for row in rows] == found
+    assert [extractor.extract([row])[0]["mood"] for row in rows[:4]] == found
     assert all(0 < entry.confidence <= 1 for entry in found)
 
 

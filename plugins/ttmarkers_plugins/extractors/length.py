@@ -72,12 +72,12 @@ class SpacyLengthExtractor:
         self._counter = SpacyCounter()
 
     def extract(self, batch: Sequence[Subject]) -> list[Mapping[str, Found]]:
-        """Return both counts for each completion; none where there are no words to count."""
+        """Return both counts for each completion; none where there is no text, or no words to count."""
         return [self._one(subject.example.completion, subject.markers.get("lang")) for subject in batch]
 
     def _one(self, text: str, lang: Value | None) -> Mapping[str, Found]:
         name = str(lang) if lang else None
-        if not countable(text, name):
+        if not text.strip() or not countable(text, name):
             return {}
         tokens, sentences = self._counter.count(text, name)
         return {"length_tokens": Found(tokens), "length_sentences": Found(sentences)}

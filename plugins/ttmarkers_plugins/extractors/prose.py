@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ttmarkers.records import Example
+
 _FENCE = re.compile(r"^[ \t]{0,12}(`{3,}|~{3,})[ \t]*([^`\n]*)$")
 _MARKUP = re.compile(
     r"""(`+)[^`\n]{1,500}\1            # inline code
@@ -72,3 +74,8 @@ def prose(text: str) -> str:
     """Return a text without code, formulas and addresses: what a language is told by."""
     plain = "\n".join(part.text for part in segments(text) if not part.code)
     return _MARKUP.sub(" ", plain) if any(mark in plain for mark in ("`", "$", "\\", "http", "@")) else plain
+
+
+def is_blank(example: Example) -> bool:
+    """Tell whether neither prompt nor completion has anything to read."""
+    return not any(text.strip() for text in (example.completion, *(turn.content for turn in example.prompt)))

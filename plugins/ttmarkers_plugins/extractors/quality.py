@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ttmarkers.errors import ConfigError
 from ttmarkers.records import Found
+from ttmarkers_plugins.extractors.prose import is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,15 +61,16 @@ class RewardModelExtractor:
         self._batch_size, self._max_length, self._output = batch_size, max_length, output
 
     def extract(self, batch: Sequence[Subject]) -> list[Mapping[str, Found]]:
-        """Return the score of each example."""
+        """Return the score of each example; none where there is nothing to read."""
         texts = [self._text(subject.example) for subject in batch]
-        order = sorted(range(len(texts)), key=lambda number: len(texts[number]))  # alike lengths need little padding
-        scores = [0.0] * len(texts)
+        found: list[Mapping[str, Found]] = [{} for _ in texts]
+        said = [number for number, subject in enumerate(batch) if not is_blank(subject.example)]
+        order = sorted(said, key=lambda number: len(texts[number]))  # alike lengths need little padding
         for start in range(0, len(order), self._batch_size):
             numbers = order[start : start + self._batch_size]
             for number, score in zip(numbers, self._score([texts[n] for n in numbers]), strict=True):
-                scores[number] = score
-        return [{"quality": Found(round(score, 4))} for score in scores]
+                found[number] = {"quality": Found(round(score, 4))}
+        return found
 
     def _text(self, example: Example) -> str:
         turns = [{"role": turn.role, "content": turn.content} for turn in example.prompt]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ttmarkers.errors import ConfigError, StoppedError
 from ttmarkers.records import Spending
 from ttmarkers_plugins.extractors.language import LanguageExtractor
-from ttmarkers_plugins.extractors.prose import prose
+from ttmarkers_plugins.extractors.prose import is_blank, prose
 from ttmarkers_plugins.llm.once import Once, UnusableError, ask_twice
 from ttmarkers_plugins.llm.questions import Question, Questions, confidences, to_found
 from ttmarkers_plugins.llm.settings import Settings
@@ -116,10 +116,13 @@ class LlmExtractor:
         return [self._collect(questions, known, failed) for questions in asked]
 
     def _ask(self, subject: Subject) -> list[Question]:
-        """Return the requests of a row: for what is not known yet."""
+        """Return the requests of a row: for what is not known yet; none where there is nothing to read."""
+        example = subject.example
+        if is_blank(example):
+            return []
         names = tuple(name for name in self._names if name not in subject.markers)
         groups = [names] if self._together and names else [(name,) for name in names]
-        return [self._questions.ask(subject.example, group) for group in groups]
+        return [self._questions.ask(example, group) for group in groups]
 
     def _collect(
         self, questions: Sequence[Question], known: Mapping[str, Any], failed: Mapping[str, DataError]

@@ -64,6 +64,8 @@ class Guided:
             if name:
                 engine.template.taxonomy.get(name, where="decode.options.guided.strength")
         engine.template  # noqa: B018 - refuses a model without markers
+        if not requests:
+            return
         paths = [self._paths(request) for request in requests]
         begun = self._begun(engine, requests, paths)
         for each, answer in zip(begun, engine.answer(begun), strict=True):

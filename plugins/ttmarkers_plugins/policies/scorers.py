@@ -106,7 +106,8 @@ class RewardModel(Rater):
             for place, texts in enumerate(asked, 1)
             for answer in texts.answers
         ]
-        scores = [float(found["quality"].value) for found in self._extractor.extract(rows)]
+        # of an empty answer to nothing there is no score
+        scores = [float(found["quality"].value) if found else WORST for found in self._extractor.extract(rows)]
         for row, score in zip(rows, scores, strict=True):
             if not math.isfinite(score):
                 raise DataError(f"the reward model's score of an answer to {row.example.id} is no number: {score}")

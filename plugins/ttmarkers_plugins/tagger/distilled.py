@@ -16,7 +16,7 @@ from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.records import Found
 from ttmarkers.tagging import TaggerReport
 from ttmarkers_plugins.tagger import store
-from ttmarkers_plugins.tagger.embedding import shown
+from ttmarkers_plugins.tagger.embedding import shown, texts_of
 from ttmarkers_plugins.tagger.encoder import Encoder, head
 from ttmarkers_plugins.tagger.features import Features
 from ttmarkers_plugins.tagger.heads import Head, sharpness
@@ -66,15 +66,18 @@ class DistilledExtractor:
                 )
 
     def extract(self, batch: Sequence[Subject]) -> list[Mapping[str, Found]]:
-        """Return the likeliest value of each marker, with its probability."""
+        """Return the likeliest value of each marker, with its probability; none where there is nothing to read."""
         found: list[dict[str, Found]] = [{} for _ in batch]
         for reads in sorted({self._tagger.reads[name] for name in self._wanted}):
-            features = self._tagger.features.transform([shown(subject, reads) for subject in batch])
+            texts = texts_of(batch, reads)
+            if not texts:
+                continue
+            features = self._tagger.features.transform(list(texts.values()))
             for name in self._wanted:
                 if self._tagger.reads[name] == reads:
                     classifier = self._tagger.heads[name]
                     chances = classifier.probabilities(features)
-                    for row, (best, sure) in enumerate(zip(chances.argmax(1), chances.max(1), strict=True)):
+                    for row, best, sure in zip(texts, chances.argmax(1), chances.max(1), strict=True):
                         found[row][name] = Found(classifier.values[best], float(sure))
         return list(found)
 

@@ -61,14 +61,17 @@ class EmbeddingExtractor:
             self._reads[kind.name] = guide.reads
 
     def extract(self, batch: Sequence[Subject]) -> list[Mapping[str, Found]]:
-        """Return the likeliest value of each marker, with its probability."""
+        """Return the likeliest value of each marker, with its probability; none where there is nothing to read."""
         found: list[dict[str, Found]] = [{} for _ in batch]
         for reads in sorted(set(self._reads.values())):
-            vectors = self._encoder.encode_both([shown(subject, reads) for subject in batch])
+            texts = texts_of(batch, reads)
+            if not texts:
+                continue
+            vectors = self._encoder.encode_both(list(texts.values()))
             for name, heads in self._heads.items():
                 if self._reads[name] != reads:
                     continue
-                for row, chances in enumerate(heads.probabilities(vectors)):
+                for row, chances in zip(texts, heads.probabilities(vectors), strict=True):
                     best = int(chances.argmax())
                     found[row][name] = Found(heads.values[best], float(chances[best]))
         return list(found)
@@ -94,6 +97,12 @@ def shown(subject: Subject, reads: str) -> str:
     if reads == "completion":
         return example.completion
     return prompt_text(example) if reads == "prompt" else f"{prompt_text(example)}\n\n{example.completion}"
+
+
+def texts_of(batch: Sequence[Subject], reads: str) -> dict[int, str]:
+    """Return what a tagger looks at by the row's place in a batch; rows in which that is empty are left out."""
+    texts = {place: shown(subject, reads) for place, subject in enumerate(batch)}
+    return {place: text for place, text in texts.items() if text.strip()}
 
 
 class _Views:

@@ -13,7 +13,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ttmarkers.components import read_data
 from ttmarkers.errors import ConfigError
 from ttmarkers.records import Found
-from ttmarkers_plugins.tagger.embedding import shown
+from ttmarkers_plugins.tagger.embedding import texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -90,15 +90,21 @@ class LikelihoodExtractor:
                 self._without[kind.name] = scores.log_softmax(-1).mean(0)
 
     def extract(self, batch: Sequence[Subject]) -> list[Mapping[str, Found]]:
-        """Return the likeliest value of each marker, with its share of the probability of all values."""
+        """Return the likeliest value of each marker, with its share of the probability of all values.
+
+        None is found where there is nothing to read.
+        """
         found: list[dict[str, Found]] = [{} for _ in batch]
         for name, reader in self._readers.items():
-            scores = self._scores(name, [shown(subject, self._reads[name]) for subject in batch])
+            texts = texts_of(batch, self._reads[name])
+            if not texts:
+                continue
+            scores = self._scores(name, list(texts.values()))
             if name in self._without:
                 scores = scores - self._without[name]
-            for row, chances in zip(found, scores.softmax(-1), strict=True):
+            for place, chances in zip(texts, scores.softmax(-1), strict=True):
                 best = int(chances.argmax())
-                row[name] = Found(reader.values[best], round(float(chances[best]), 4))
+                found[place][name] = Found(reader.values[best], round(float(chances[best]), 4))
         return list(found)
 
     def _prefix(self, guide: Guide) -> str:
