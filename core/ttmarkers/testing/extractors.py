@@ -59,14 +59,14 @@ def check_extractor(
     probe = Probe(component, dict(options or {}), taxonomy_of(plugins), plugins, tuple(markers))
     what = f"extractor {component.name!r}"
     hold(what, probe, BUILD_CHECKS)
+    if component.guided:
+        hold(what, probe, GUIDED_CHECKS)
     if component.fits:
         hold(what, probe, FITTED_CHECKS)
         return
     hold(what, probe, [needs_known_markers])
     probe.rows = rows_for(component, probe.taxonomy, rows)
     probe.rows_given = rows is not None
-    if isinstance(probe.extractor, GuidedExtractor):
-        hold(what, probe, GUIDED_CHECKS)
     hold(what, probe, CHECKS)
     if isinstance(probe.extractor, PaidExtractor):
         hold(what, probe, PAID_CHECKS)

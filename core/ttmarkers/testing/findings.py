@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ttmarkers.components import ExtractorComponent
     from ttmarkers.extraction import Row
+    from ttmarkers.guides import Guide
     from ttmarkers.plugins import Plugins
     from ttmarkers.taxonomy import Taxonomy
 
@@ -46,7 +47,19 @@ class Probe:
         """The markers that it may find; none for any."""
         if self.component.markers or not self.component.guided:
             return self.component.markers
-        return self.asked or tuple(kind.name for kind in self.taxonomy if kind.values)[:2]
+        return self.asked or self._explained[:2]
+
+    @cached_property
+    def _explained(self) -> tuple[str, ...]:
+        """The categories whose values guides define, or all if there is none."""
+        categories = [kind.name for kind in self.taxonomy if kind.values]
+        defined = [name for name in categories if any(value.definition for value in self._guides[name].values.values())]
+        return tuple(defined or categories)
+
+    @cached_property
+    def _guides(self) -> dict[str, Guide]:
+        """What the plugins' guides say of markers."""
+        return read_guides(self.plugins.guides().all().values(), [], self.taxonomy)
 
     def make(self) -> Any:
         """Return the extractor, made anew, and told of its markers if it is guided."""
@@ -58,8 +71,8 @@ class Probe:
     def briefing(self) -> Briefing:
         """Return what a guided extractor is told, by the guides of all plugins."""
         types = tuple(self.taxonomy.get(name) for name in self.wanted)
-        guides = read_guides(self.plugins.guides().all().values(), [], self.taxonomy)
-        return Briefing(types, {kind.name: guides[kind.name] for kind in types if kind.name in guides}, run="checked")
+        guides = {kind.name: self._guides[kind.name] for kind in types if kind.name in self._guides}
+        return Briefing(types, guides, run="checked")
 
     @cached_property
     def extractor(self) -> Any:

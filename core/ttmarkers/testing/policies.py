@@ -54,7 +54,7 @@ class Probe:
 
     def engine(self, seed: int = 0, **keys: Any) -> Engine:
         """Return an engine of the model, made anew."""
-        decode = {"max_new_tokens": 12, "batch_size": 4, **self.decode, **keys}
+        decode = {"max_new_tokens": 6, "batch_size": 4, **self.decode, **keys}
         return self.loaded.engine(make_config({"decode": decode}).decode, seed)
 
     def requests(self) -> list[Request]:
@@ -82,9 +82,14 @@ class Probe:
         return list(build(self.component, self.options).generate(engine or self.engine(), requests))
 
     @cached_property
+    def asked(self) -> list[Request]:
+        """The requests that `answers` answers."""
+        return self.requests()
+
+    @cached_property
     def answers(self) -> list[Generation]:
         """What it yields for the requests."""
-        return self.run(self.requests())
+        return self.run(self.asked)
 
 
 def check_policy(
@@ -140,7 +145,7 @@ def answers_each_request_once(probe: Probe) -> None:
     """One generation for each request, and nothing more."""
     requests = probe.requests()
     for asked in (requests, requests[:1], []):
-        found = probe.run(asked)
+        found = probe.answers if asked is requests else probe.run(asked)
         if len(found) != len(asked):
             raise Breach(f"it yields {len(found)} generations for {len(asked)} requests: yield one for each")
         for generation in found:
@@ -220,9 +225,7 @@ def draws_by_the_seed(probe: Probe) -> None:
 
 def leaves_requests_alone(probe: Probe) -> None:
     """Requests are used again, under other policies too."""
-    requests = probe.requests()
-    probe.run(requests)
-    if requests != probe.requests():
+    if probe.answers and probe.asked != probe.requests():
         raise Breach("it changes the requests or their markers: work on a copy")
 
 

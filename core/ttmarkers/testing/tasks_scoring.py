@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ttmarkers.records import Metric, Score
 
 CLOSE = 1e-6
-STRANGE = ("", "  \n", "No.", "e\u0301\u200b\u202e \ud83d 日本 \u0000", "```python\ndef f(:\n```", "word " * 400)
+STRANGE = ("", "  \n", "No.", "e\u0301\u200b\u202e \ufffd 日本 \u0000", "```python\ndef f(:\n```", "word " * 400)
 
 
 class Probe(Protocol):
