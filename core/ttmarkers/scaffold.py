@@ -13,6 +13,7 @@ import re
 import tempfile
 import unicodedata
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,12 @@ from ttmarkers import __version__
 from ttmarkers.components import read_data
 from ttmarkers.errors import ConfigError, OutputExistsError, unknown_name
 from ttmarkers.manifest import refuse_existing
+from ttmarkers.requirements import normal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+
+    import jinja2
 
     from ttmarkers.plugins import Plugins
 
@@ -179,12 +183,6 @@ def plugin_files(names: Names, kinds: Collection[str]) -> dict[str, str]:
         names: of its parts.
         kinds: names of `KINDS`.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        "<%", "%>", "<%=", "%>", "<%#", "%>",
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
     known = {
         "name": names.name,
         "distribution": names.distribution,
@@ -204,9 +202,19 @@ def plugin_files(names: Names, kinds: Collection[str]) -> dict[str, str]:
     for path, source, needed in _FILES:
         place = path.replace("MODULE", names.module)
         if needed <= set(kinds) and place not in files:
-            text = read_data(f"ttmarkers_templates:plugin/{source}.jinja") if source else ""
-            files[place] = environment.from_string(text).render(known)
+            files[place] = _template(source).render(known) if source else ""
     return files
+
+
+@cache
+def _template(source: str) -> jinja2.Template:
+    import jinja2
+
+    environment = jinja2.Environment(
+        "<%", "%>", "<%=", "%>", "<%#", "%>",
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    return environment.from_string(read_data(f"ttmarkers_templates:plugin/{source}.jinja"))
 
 
 def refuse_taken(names: Names, kinds: Iterable[str], plugins: Plugins, commands: Collection[str] = ()) -> None:
@@ -223,8 +231,8 @@ def refuse_taken(names: Names, kinds: Iterable[str], plugins: Plugins, commands:
     """
     way_out = "choose another name"
     for record in plugins.records:
-        if record.name == names.name or _same(record.distribution, names.distribution):
-            raise ConfigError(f"there is a plugin {record.name!r} already, of {record.source}: {way_out}")
+        if record.name == names.name or normal(record.distribution) == names.distribution:
+            raise ConfigError(f"plugin {record.name!r} exists already, of {record.source}: {way_out}")
     try:
         installed = importlib.metadata.version(names.distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -232,19 +240,14 @@ def refuse_taken(names: Names, kinds: Iterable[str], plugins: Plugins, commands:
     if installed:
         raise ConfigError(f"{names.distribution} {installed} is installed already: uninstall it, or {way_out}")
     if importlib.util.find_spec(names.module):
-        raise ConfigError(f"there is a module {names.module!r} already: {way_out}")
+        raise ConfigError(f"module {names.module!r} exists already: {way_out}")
     for kind in kinds:
         name = names.component(kind)
         for entry in getattr(plugins, KINDS[kind])():
             if entry.component.name == name:
-                raise ConfigError(f"there is a {kind} {name!r} already, of {entry.distribution}: {way_out}")
+                raise ConfigError(f"{kind} {name!r} exists already, of {entry.distribution}: {way_out}")
         if kind == "command" and name in commands:
-            raise ConfigError(f"there is a command 'ttm {name}' already: {way_out}")
-
-
-def _same(one: str, other: str) -> bool:
-    """Tell whether two texts name the same distribution."""
-    return re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", other).lower()
+            raise ConfigError(f"command 'ttm {name}' exists already: {way_out}")
 
 
 def write_plugin(files: Mapping[str, str], folder: Path) -> None:
