@@ -71,12 +71,19 @@ def sentence(error: ValidationError, name: str, root: type[BaseModel]) -> str:
 
 
 def keys(root: type[BaseModel], path: Sequence[str] = ()) -> dict[str, bool]:
-    """Return the keys of the section at a path, and whether each is a section or a mapping itself."""
-    section = _section(root, path)
-    if len(path) and section is _section(root, path[:-1]) and path[-1] in section.model_fields:
-        return {}  # the path ends at a value
+    """Return the keys of the section at a path, none if it leads to no section, and whether more stand below each."""
+    section, any_key = root, False
+    for part in path:
+        if any_key:  # of a mapping of sections
+            any_key = False
+            continue
+        below = _section(section, [part])
+        if part not in section.model_fields or below is section:
+            return {}
+        any_key = get_origin(section.model_fields[part].annotation) is dict
+        section = below
     return {
-        key: _section(root, [*path, key]) is not section or "dict[" in str(field.annotation)
+        key: _section(section, [key]) is not section or get_origin(field.annotation) is dict
         for key, field in section.model_fields.items()
     }
 

@@ -65,7 +65,7 @@ class Context:
     disabled: tuple[str, ...] = ()
     third_party: bool = True
     debug: bool = False
-    overrides: list[str] = field(default_factory=list)
+    typed: tuple[str, ...] = ()  # while a shell completes a word: those before it
     output: StandardOutput = field(default_factory=StandardOutput)
     command: Entry[Any] | None = None  # of a plugin, once it is known that it is to be run
 

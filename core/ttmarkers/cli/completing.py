@@ -59,10 +59,13 @@ def files(_context: click.Context, _param: click.Parameter, word: str) -> list[C
 
 def models(context: click.Context, param: click.Parameter, word: str) -> list[CompletionItem[str]]:
     """Complete models that are made from nothing, and let the shell complete folders."""
+    return [*_plain(_scratch(), word), *files(context, param, word)]
+
+
+def _scratch() -> list[str]:
     from ttmarkers.models import PREFIX, SIZES
 
-    found = _plain([f"{PREFIX}{size}" for size in SIZES], word)
-    return [*found, *files(context, param, word)]
+    return [f"{PREFIX}{size}" for size in SIZES]
 
 
 def of(words: Iterable[str]) -> Completer:
@@ -128,10 +131,17 @@ def settings(context: click.Context, _param: click.Parameter, word: str) -> list
     section, _, last = key.rpartition(".")
     if section in ("decode.markers", "decode.negative"):
         return _plain(_taxonomy(context).get(last).values, value, before=before)
+    return _plain(_values(key), value, before=before)
+
+
+def _values(key: str) -> Iterable[str]:
     from ttmarkers.config import Config
     from ttmarkers.settings import choices
+    from ttmarkers.taxonomy import PROFILES
 
-    return _plain(choices(Config, key.split(".")), value, before=before)
+    if key == "markers.taxonomy":
+        return list(PROFILES)
+    return _scratch() if key == "train.model" else choices(Config, key.split("."))
 
 
 def _keys(context: click.Context, word: str) -> list[CompletionItem[str]]:
@@ -166,14 +176,13 @@ def _plain(words: Iterable[str], begin: str, *, before: str = "") -> list[Comple
 
 def _taxonomy(context: click.Context) -> Taxonomy:
     """Return the markers of the model that the command line names, if it lies here; else those of all plugins."""
+    from ttmarkers.checkpoint import FILE, load_checkpoint
     from ttmarkers.taxonomy import make_taxonomy
 
-    model = context.params.get("model")
-    if model and Path(model).is_dir():
-        from ttmarkers.checkpoint import FILE, load_checkpoint
-
-        if (Path(model) / FILE).is_file():
-            return load_checkpoint(str(model)).taxonomy
+    # click does not say what stands before an option whose value is being written
+    for word in _ours(context).typed:
+        if (Path(word) / FILE).is_file():
+            return load_checkpoint(word).taxonomy
     kinds = _ours(context).plugins.marker_types()
     return make_taxonomy({entry.component.name: entry.component for entry in kinds})
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import FishComplete, ShellComplete, split_arg_string
+from click.shell_completion import ShellComplete, split_arg_string
 
-from ttmarkers.cli.completing import OPEN
 from ttmarkers.cli.options import examples
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ _ZSH = """\
             open) open+=("$word"); open_told+=("$told") ;;
             plain) whole+=("$word"); whole_told+=("$told") ;;
         esac
-    done < <(COMP_LINE="${(j: :)${(@q)words[1,CURRENT-1]}} ${words[CURRENT]}" \
-%(complete_var)s=zsh_complete ${(Q)words[1]} 2>/dev/null)
+    done < <(COMP_LINE="${words[1,CURRENT]}" %(complete_var)s=zsh_complete ${(Q)words[1]} 2>/dev/null)
     (( $#whole )) && compadd -V ttm -l -d whole_told -- $whole
     (( $#open )) && compadd -V ttm -S '' -l -d open_told -- $open
 }
@@ -61,6 +60,23 @@ if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
 else
     compdef %(complete_func)s %(prog_name)s
 fi
+"""
+
+_FISH = """\
+function %(complete_func)s
+    for line in (env COMP_LINE=(commandline -cp) %(complete_var)s=fish_complete %(prog_name)s 2>/dev/null)
+        set -l part (string split -m 1 , -- $line)
+        switch $part[1]
+            case dir
+                __fish_complete_directories $part[2]
+            case file
+                __fish_complete_path $part[2]
+            case '*'
+                echo $part[2]
+        end
+    end
+end
+complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
 """
 
 
@@ -73,44 +89,55 @@ class _Line(ShellComplete):
         words = split_arg_string(os.environ["COMP_LINE"] + end)
         return words[1:-1], words[-1].removesuffix(end)
 
+    def complete(self) -> str:
+        """Return what may stand at the cursor, as whole words in the form of the shell's script."""
+        args, word = self.get_completion_args()
+        found = self.get_completions(args, word)
+        option, equals, _ = word.partition("=") if word[:1] == "-" else ("", "", "")
+        for item in found:
+            if equals:  # click completes the value alone
+                item.value = f"{option}={item.value}"
+        return "\n".join(self.written(found, word))
+
+    def written(self, found: list[CompletionItem[str]], word: str) -> list[str]:
+        """Return the lines that the script reads, for words that begin as ``word`` does."""
+        raise NotImplementedError
+
 
 class _Bash(_Line):
     name = "bash"
     source_template = _BASH
 
-    def complete(self) -> str:
-        """Answer with what stands behind the last character at which bash cuts words, for it replaces only that."""
-        args, word = self.get_completion_args()
+    def written(self, found: list[CompletionItem[str]], word: str) -> list[str]:
+        """Return what stands behind the last character at which bash cuts words, for it replaces only that."""
         breaks = os.environ.get("COMP_WORDBREAKS", "")
         kept = max((word.rfind(char) for char in "=:" if char in breaks), default=-1) + 1
-        found = self.get_completions(args, word)
-        if word[:1] == "-" and "=" in word:  # --option=value: click completes the value alone
-            kept -= len(word.partition("=")[0]) + 1
-        return "\n".join(f"{item.type},{str(item.value)[max(kept, 0) :]}" for item in found)
+        quoted = any(os.environ["COMP_LINE"].count(mark) % 2 for mark in "'\"")
+        return [f"{item.type},{item.value[kept:] if quoted else _escaped(item.value[kept:])}" for item in found]
+
+
+def _escaped(word: str) -> str:
+    return re.sub(r"([^\w@%+=:,./-])", r"\\\1", word)
 
 
 class _Zsh(_Line):
     name = "zsh"
     source_template = _ZSH
 
-    def complete(self) -> str:
-        """Answer with three lines for each word: its kind, itself, and itself with what it means."""
-        args, word = self.get_completion_args()
-        found = self.get_completions(args, word)
-        before = f"{word.partition('=')[0]}=" if word[:1] == "-" and "=" in word else ""
-        wide = max((len(str(item.value)) for item in found), default=0)
-        lines = [(item.type, f"{before}{item.value}", f"{item.value:<{wide}}  {item.help or ''}") for item in found]
-        return "\n".join(part.rstrip() for line in lines for part in line)
+    def written(self, found: list[CompletionItem[str]], word: str) -> list[str]:
+        """Return three lines for each word: its kind, itself, and itself with what it means."""
+        wide = max((len(item.value) for item in found), default=0)
+        lines = [(item.type, item.value, f"{item.value:<{wide}}  {item.help or ''}".rstrip()) for item in found]
+        return [part for line in lines for part in line]
 
 
-class _Fish(FishComplete):
-    """Click's, told that a word goes on: fish writes no space behind a word that ends with ``=`` or ``.``."""
+class _Fish(_Line):
+    name = "fish"
+    source_template = _FISH
 
-    def format_completion(self, item: CompletionItem[Any]) -> str:
-        """Return a word with what it means."""
-        if item.type == OPEN:
-            item.type = "plain"
-        return super().format_completion(item)
+    def written(self, found: list[CompletionItem[str]], word: str) -> list[str]:
+        """Return each word with what it means; fish itself writes no space behind one that goes on."""
+        return [f"{item.type},{item.value}" + (f"\t{item.help}" if item.help else "") for item in found]
 
 
 SHELLS: dict[str, type[ShellComplete]] = {"bash": _Bash, "zsh": _Zsh, "fish": _Fish}
@@ -153,7 +180,9 @@ def answer(cli: click.Command, instruction: str, context: Context, early: Callab
         os.dup2(nothing, descriptor)
     try:
         completing = SHELLS[shell](cli, {"obj": context}, "ttm", VARIABLE)
-        early(completing.get_completion_args()[0])
+        words, _ = completing.get_completion_args()
+        early(words)
+        context.typed = tuple(words)
         said = completing.complete()
     except Exception:  # there is nobody to tell
         said = ""
