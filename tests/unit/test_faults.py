@@ -198,7 +198,8 @@ def test_command(tmp_path: Path, site: Path, source: Path) -> None:
     words = ["annotate", source, "-o", tmp_path / "out.jsonl", "--markers", "signs"]
     done = ttm_process(*words, site=site)
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith(f"ttm: {source}, row 3: extractor 'faulty' ended its process (signal 11, SIGSEGV): ")
+    whose = "extractor 'faulty' of ttmarkers-faulty 1.0"
+    assert done.err.startswith(f"ttm: {source}, row 3: {whose} ended its process (signal 11, SIGSEGV): ")
     assert done.err.count("\n") == 1
     done = ttm_process(*words, "--quarantine", tmp_path / "bad.jsonl", "--json", site=site)
     assert (done.code, done.json()["rows"], done.json()["bad_rows"]) == (0, 4, 1)
