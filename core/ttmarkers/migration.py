@@ -141,6 +141,8 @@ def _given(options: Iterable[str], learned: Taxonomy, today: Taxonomy) -> dict[s
                 raise ConfigError(f"--map {option!r}: {name} has no value {value!r} {whose}: {hint}")
         if new in found.setdefault(name, {}):
             raise ConfigError(f"--map {option!r}: {name}.{new} is mapped twice: leave one out")
+        if new in learned.get(name).values and new != old:
+            raise ConfigError(f"--map {option!r}: {name} has the value {new!r} in the model itself: leave it out")
         found[name][new] = old
     return found
 
@@ -204,7 +206,11 @@ class _Match:
         words, found = self.words(), {}
         for word, means in self._means.items():
             asks = [value for value, asked in words.items() if asked == word]
-            shown = means[0] if len(means) == 1 else asks[0] if not means and len(asks) == 1 else word
+            shown = word
+            if len(means) == 1 and means[0] in words:
+                shown = means[0]
+            elif not means and len(asks) == 1:
+                shown = asks[0]
             if shown != word:
                 found[word] = shown
         return found

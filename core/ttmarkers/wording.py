@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ttmarkers.components import MarkerType
     from ttmarkers.records import Value
 
-NEVER = "which came after its training: train it further on rows that have it"
+NEVER = "no row of its training had it; train it further on rows that do"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Wording:
         place = f"{where}: " if where else ""
         for name in markers:
             if name not in self.learned and name in self.users:
-                raise CheckpointError(f"{place}the model never saw the marker {name!r}, {NEVER}")
+                raise CheckpointError(f"{place}the model never saw the marker {name!r}: {NEVER}")
             if name not in self.learned:
                 raise unknown_name("marker", name, self.learned.names, where=where)
         try:
@@ -65,17 +65,19 @@ class Wording:
             raise DataError(f"{place}{error}") from None
 
     def _check(self, name: str, value: object, place: str) -> Value:
-        kind = self._kind(name)
+        kind, asked = self._kind(name), self._asked.get(name, {})
+        shown = next((word for word in asked if word.casefold() == str(value).casefold()), None)
         try:
             checked = check_value(kind, value)
         except DataError:
-            known = {word.casefold(): word for word in self._asked.get(name, ())}
-            if str(value).casefold() in known:  # it is shown, so it may be asked for
-                return known[str(value).casefold()]
+            if shown is not None:  # it is shown, so it may be asked for
+                return shown
             raise
-        if kind.values and checked not in self._asked[name]:
-            raise CheckpointError(f"{place}the model never saw {name} = {str(checked)!r}, {NEVER}")
-        return checked
+        if not kind.values or checked in asked:
+            return checked
+        if shown is not None:
+            return shown
+        raise CheckpointError(f"{place}the model never saw {name} = {str(checked)!r}: {NEVER}")
 
     def _kind(self, name: str) -> MarkerType:
         return self.users.get(name) if self.users is not None and name in self.users else self.learned.get(name)

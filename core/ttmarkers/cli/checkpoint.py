@@ -30,7 +30,10 @@ def checkpoint() -> None:
 @json_option
 @click.pass_obj
 def checkpoint_show(context: Context, model: str, as_json: bool) -> None:
-    """Show what MODEL knows of its markers, what users call them, and whose parts made it."""
+    """Show what a model knows of its markers.
+
+    MODEL is a folder or a Hub name. Shown is also what users call its values, where that has changed.
+    """
     from ttmarkers.checkpoint import load_checkpoint
     from ttmarkers.migration import describe
 
@@ -92,17 +95,20 @@ def checkpoint_migrate(
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Bring MODEL to today's taxonomy, with a mapping to the words that it learned.
+    """Bring a model to today's taxonomy.
 
-    Values that plugins or the config have renamed or split since are asked for and shown by today's words. The model
+    MODEL is a folder. It gets a mapping from today's words to those that it learned. Values that plugins or the config have renamed or split since are asked for and shown by today's words. The model
     goes on writing its own; no weight changes.
     """
     from ttmarkers.checkpoint import load_checkpoint
+    from ttmarkers.manifest import refuse_existing
     from ttmarkers.migration import describe, migrated, write_migrated
     from ttmarkers.taxonomy_sources import current_taxonomy
 
     if not model.is_dir():
         raise ConfigError(f"{model} is no folder: migrate a model that lies here, then upload it")
+    if output:
+        refuse_existing(output)
     if not dry_run and (output is None) != in_place:
         raise ConfigError("give either -o NEW or --in-place, or --dry-run to see what would be mapped")
     config = context.config(overrides)
@@ -120,11 +126,9 @@ def _show(mapping: Sequence[MarkerMapping]) -> None:
     """Print how users' words lead to the model's; an arrow each way."""
     if not mapping:
         click.echo("users and model use the same words")
-        return
     rows: list[tuple[str, str, str]] = []
     for each in mapping:
         if each.new:
-            rows.append((each.marker, "the whole marker", "never seen: train the model further"))
             continue
         back = {shown: word for word, shown in each.shown.items()}
         rows += [
@@ -143,4 +147,7 @@ def _show(mapping: Sequence[MarkerMapping]) -> None:
         rows += [(each.marker, value, "never seen: train the model further") for value in each.unseen]
         asked = set(each.words.values())
         rows += [(each.marker, f"{word} (no value today)", word) for word in each.former if word not in asked]
-    print_table(("marker", "users say", "the model says"), rows)
+    if rows:
+        print_table(("marker", "users say", "the model says"), rows)
+    if new := [each.marker for each in mapping if each.new]:
+        click.echo(f"markers that no row of its training had: {', '.join(new)}")
