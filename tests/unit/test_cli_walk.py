@@ -182,6 +182,7 @@ def test_help_of_all_commands_imports_nothing_heavy() -> None:
 WRITERS: dict[str, tuple[str, ...]] = {
     "annotate": ("ROWS", "-o", "THERE"),
     "annotate --quarantine": ("ROWS", "-o", "NEW", "--quarantine", "THERE"),
+    "checkpoint migrate": ("FOLDER", "-o", "FOLDER"),
     "plugins new": ("mood", "-o", "FOLDER"),
     "tagger train": ("ROWS", "-o", "THERE"),
     "stats --html": ("ROWS", "--html", "THERE"),

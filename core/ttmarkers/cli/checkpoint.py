@@ -97,8 +97,8 @@ def checkpoint_migrate(
 ) -> None:
     """Bring a model to today's taxonomy.
 
-    MODEL is a folder. It gets a mapping from today's words to those that it learned. Values that plugins or the config have renamed or split since are asked for and shown by today's words. The model
-    goes on writing its own; no weight changes.
+    MODEL is a folder. Values that plugins or the config have renamed or split since it was trained are asked for and
+    shown by today's words. The model goes on writing its own; no weight changes.
     """
     from ttmarkers.checkpoint import load_checkpoint
     from ttmarkers.manifest import refuse_existing

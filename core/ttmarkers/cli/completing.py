@@ -182,7 +182,8 @@ def _taxonomy(context: click.Context) -> Taxonomy:
     # click does not say what stands before an option whose value is being written
     for word in _ours(context).typed:
         if (Path(word) / FILE).is_file():
-            return load_checkpoint(word).taxonomy
+            wording = load_checkpoint(word).wording
+            return wording.users or wording.learned
     kinds = _ours(context).plugins.marker_types()
     return make_taxonomy({entry.component.name: entry.component for entry in kinds})
 

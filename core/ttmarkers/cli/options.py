@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ttmarkers.cli import completing
+from ttmarkers.errors import unknown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -62,6 +63,27 @@ def types_option(text: str) -> Callable[[F], F]:
         callback=_split,
         help=text,
         shell_complete=completing.marker_lists,
+    )
+
+
+def kind_option(kinds: Iterable[str], text: str) -> Callable[[F], F]:
+    """Return ``--kind``: kinds of components, named as users name them."""
+    known = list(kinds)
+
+    def check(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+        for kind in given:
+            if kind not in known:
+                raise unknown_name("kind", kind, known, where="--kind")
+        return given
+
+    return click.option(
+        "--kind",
+        "kinds",
+        multiple=True,
+        metavar="KIND",
+        callback=check,
+        help=f"{text} (may be repeated): {', '.join(known)}.",
+        shell_complete=completing.of(known),
     )
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ttmarkers.cli.output import json_option, print_json, print_table
+from ttmarkers.cli.options import examples, json_option, kind_option
+from ttmarkers.cli.output import print_json, print_table
 from ttmarkers.cli.scaffold import new
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ttmarkers.plugins import PluginRecord, Plugins
 
 KINDS = {
-    "marker-type": "marker_types",
+    "marker": "marker_types",
     "taxonomy-change": "taxonomy_changes",
     "extractor": "extractors",
     "template": "templates",
@@ -38,17 +39,17 @@ def plugins() -> None:
 plugins.add_command(new)
 
 
-@plugins.command("list")
-@json_option
-@click.option("--kind", type=click.Choice(list(KINDS)), help="Only components of this kind.")
+@plugins.command("list", epilog=examples("ttm plugins list --kind extractor", "ttm plugins list --timing"))
+@kind_option(KINDS, "Only components of this kind")
 @click.option("--timing", is_flag=True, help="Show how long importing each plugin and calling its hooks took.")
+@json_option
 @click.pass_obj
-def plugins_list(context: Context, as_json: bool, kind: str | None, timing: bool) -> None:
+def plugins_list(context: Context, as_json: bool, kinds: tuple[str, ...], timing: bool) -> None:
     """List every plugin with what it offers.
 
     Of those that did not load, the error is shown.
     """
-    rows = [_row(record, context.plugins, [kind] if kind else list(KINDS)) for record in context.plugins.records]
+    rows = [_row(record, context.plugins, kinds or list(KINDS)) for record in context.plugins.records]
     if as_json:
         print_json(rows)
         return

@@ -8,27 +8,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ttmarkers.cli import completing
-from ttmarkers.cli.options import examples, json_option, output_option
+from ttmarkers.cli.options import examples, json_option, kind_option, output_option
 from ttmarkers.cli.output import note, print_json
 from ttmarkers.scaffold import KINDS, chosen, names_of, plugin_files, refuse_taken, write_plugin
 
 if TYPE_CHECKING:
     from ttmarkers.cli import Context
 
-_KIND = f"What it offers, by default marker and extractor (may be repeated): {', '.join(KINDS)}."
-
 
 @click.command("new", epilog=examples("ttm plugins new mood", "ttm plugins new terse --kind template -o ../terse"))
 @click.argument("name")
-@click.option("--kind", "kinds", multiple=True, metavar="KIND", help=_KIND, shell_complete=completing.of(KINDS))
+@kind_option(KINDS, "What it offers, by default marker and extractor")
 @output_option("Folder of the plugin; by default ttmarkers-NAME.")
 @json_option
 @click.pass_obj
 def new(context: Context, name: str, kinds: tuple[str, ...], output: Path | None, as_json: bool) -> None:
     """Write a plugin to begin with.
 
-    It is the distribution ttmarkers-NAME, which installs and passes its own tests.
+    NAME is a short word for it. It is the distribution ttmarkers-NAME, which installs and passes its own tests.
     """
     from ttmarkers.cli import COMMANDS
     from ttmarkers.manifest import refuse_existing
