@@ -38,7 +38,7 @@ def _sections(command: click.Command, context: click.Context) -> Iterator[str]:
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     yield f"```text\n{usage}\n```\n"
     shown = [param for param in command.get_params(context) if isinstance(param, click.Option) and not param.hidden]
-    if rows := [_row(option, context) for option in shown if option.name != "help"]:
+    if rows := [_row(option, context) for option in shown if "--help" not in option.opts]:
         yield "| option | meaning | default |\n|---|---|---|\n" + "\n".join(rows) + "\n"
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
