@@ -6,6 +6,7 @@ check: lint types docs test
 lint:
 	ruff format --check .
 	ruff check .
+	lint-imports --no-logo
 
 types:
 	mypy

@@ -1,8 +1,12 @@
-"""The house: built-ins have no privileges, and each room of core stands only on rooms below it."""
+"""The house, as far as .importlinter does not hold it: privileges, weight, the picture; and that the linter sees."""
 
 from __future__ import annotations
 
 import ast
+import configparser
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,131 +14,14 @@ import pytest
 
 import ttmarkers
 import ttmarkers_plugins
-from support import HEAVY
+from support import HEAVY, TTM, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CORE, PLUGINS = Path(ttmarkers.__file__).parent, Path(ttmarkers_plugins.__file__).parent
 
-HOUSE = (
-    "errors",
-    "records",
-    "components",
-    "protocols",
-    "hookspecs",
-    "standard_output",
-    "requirements",
-    "registry",
-    "discovery",
-    "shared_settings",
-    "plugin_guard",
-    "plugin_errors",
-    "plugin_loading",
-    "plugins",
-    "blame",
-    "manifest",
-    "scaffold",
-    "dropout",
-    "settings",
-    "config",
-    "taxonomy",
-    "taxonomy_changes",
-    "taxonomy_sources",
-    "guides",
-    "datasets",
-    "marked",
-    "plan",
-    "earlier",
-    "extraction",
-    "stats",
-    "lint",
-    "fitting",
-    "shards",
-    "worker",
-    "spending",
-    "child",
-    "engine",
-    "local_engine",
-    "ray_engine",
-    "annotation",
-    "annotation_job",
-    "grammar",
-    "guard",
-    "splitting",
-    "codecs",
-    "template_source",
-    "template",
-    "rendering",
-    "chat",
-    "token_texts",
-    "encoding",
-    "models",
-    "wording",
-    "checkpoint",
-    "migration",
-    "hub",
-    "figures",
-    "statistics",
-    "processes",
-    "cutting",
-    "row_checker",
-    "preparation",
-    "tax",
-    "model_card",
-    "run_state",
-    "training",
-    "asking",
-    "budget",
-    "sequences",
-    "block_text",
-    "constraint",
-    "language_model",
-    "sampling",
-    "prefix_cache",
-    "transformers_model",
-    "block_writer",
-    "decode_settings",
-    "writing",
-    "generation",
-    "decoding",
-    "steering",
-    "posterior",
-    "agreement",
-    "tagging",
-    "sandbox_kernel",
-    "sandbox_inside",
-    "sandbox_child",
-    "sandbox",
-    "pass_at_k",
-    "case_weights",
-    "resampling",
-    "results",
-    "stored",
-    "matching",
-    "tail",
-    "finding",
-    "evaluation",
-    "report",
-    "result_tables",
-    "runs_page",
-    "stats_page",
-    "synthetic",
-    "paper",
-    "experiment",
-    "experiment_cache",
-    "experiment_lab",
-    "experiment_answers",
-    "experiment_run",
-    "experiment_page",
-    "experiment_report",
-    "cli",
-    "testing",
-)
-"""The rooms from the ground up: a module imports only from those before its own."""
-
-PRIVATE = ("cli", "experiment_report", "testing")
-"""What plugins may not import: the rooms that stand on all others."""
+ROOT = Path(__file__).parents[2]
 
 
 def _files(folder: Path) -> list[Path]:
@@ -170,31 +57,48 @@ def test_finder_sees_imports() -> None:
     assert list(_runtime(ast.parse(code), top_only=True)) == ["a"]
 
 
-@pytest.mark.parametrize("path", _files(CORE), ids=lambda path: str(path.relative_to(CORE)))
-def test_rooms_stand_on_rooms_below(path: Path) -> None:
-    """No module imports one that stands above it; a new module gets its place in the list."""
-    room = _room(path)
-    if room == "__init__":
-        assert not [name for name in _imports(path) if name.startswith("ttmarkers")]
-        return
-    assert room in HOUSE, f"{room} has no place in HOUSE yet"
-    for name in _imports(path):
-        parts = name.split(".")
-        if parts[0] == "ttmarkers" and parts[1] in HOUSE and parts[1] != room:
-            assert HOUSE.index(parts[1]) < HOUSE.index(room), f"{room} imports {parts[1]}, which stands above it"
+def test_the_package_itself_imports_none_of_its_rooms() -> None:
+    """Importing ttmarkers alone imports nothing else of ours; import-linter, which holds the rooms, leaves this out."""
+    assert not [name for name in _imports(CORE / "__init__.py") if name.startswith("ttmarkers")]
 
 
-def test_list_of_rooms_is_current() -> None:
-    """Every room in the list is there."""
-    rooms = {_room(path) for path in _files(CORE)} - {"__init__"}
-    assert set(HOUSE) == rooms
+@pytest.mark.parametrize(
+    ("room", "line", "told"),
+    [
+        ("errors", "def late() -> None:\n    import ttmarkers.taxonomy\n", "ttmarkers.errors -> ttmarkers.taxonomy"),
+        ("attic", "", "ttmarkers.attic"),
+        ("plan", "def late() -> None:\n    import ttmarkers_plugins\n", "ttmarkers.plan -> ttmarkers_plugins"),
+    ],
+    ids=["function", "no-place", "built-in"],
+)
+def test_wrong_imports_are_found(room: str, line: str, told: str, tmp_path: Path) -> None:
+    """The contracts of .importlinter, which make lint checks, find a wrong import in a function and a room unlisted."""
+    for folder in (CORE, PLUGINS):
+        shutil.copytree(folder, tmp_path / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "ttmarkers" / f"{room}.py").open("a", encoding="utf-8") as module:
+        module.write(line)
+    linter = [str(TTM.parent / "lint-imports"), "--no-cache", "--no-logo", "--config", str(ROOT / ".importlinter")]
+    variables = {**environment(tmp_path), "COLUMNS": "200"}
+    done = subprocess.run(linter, env=variables, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert told in done.stdout
+
+
+def test_design_lists_the_rooms() -> None:
+    """The picture of the house names every room of core, in the order in which they stand on each other."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / ".importlinter", encoding="utf-8")
+    rooms = config["importlinter:contract:house"]["layers"].split()
+    page = (ROOT / "docs" / "explanation" / "design.md").read_text(encoding="utf-8")
+    picture = page.partition("    core/ttmarkers/\n")[2].partition("    plugins/ttmarkers_plugins/")[0]
+    shown = re.findall(r"\b(\w+)(?:\.py\b|/)", picture)
+    assert shown == rooms
 
 
 def test_core_knows_the_built_ins_by_name_only() -> None:
-    """Core imports no built-in: it loads them as it loads any plugin, except the place of their name."""
+    """Core names the built-ins in one place: it loads them as it loads any plugin."""
     mentions = {}
     for path in _files(CORE):
-        assert not [name for name in _imports(path) if name.startswith("ttmarkers_plugins")]
         text = path.read_text(encoding="utf-8")
         if "ttmarkers_plugins" in text:
             mentions[_room(path)] = text.count("ttmarkers_plugins")
@@ -203,13 +107,8 @@ def test_core_knows_the_built_ins_by_name_only() -> None:
 
 @pytest.mark.parametrize("path", _files(PLUGINS), ids=lambda path: str(path.relative_to(PLUGINS)))
 def test_built_ins_have_no_privileges(path: Path) -> None:
-    """A built-in imports from core only modules that third parties may import, and no private name of one."""
-    for name in _imports(path):
-        parts = name.split(".")
-        if parts[0] == "ttmarkers":
-            assert parts[1] in HOUSE
-            assert parts[1] not in PRIVATE
-            assert not parts[-1].startswith("_")
+    """A built-in imports no private name of core."""
+    assert not [name for name in _imports(path) if name.startswith("ttmarkers.") and "._" in name]
 
 
 @pytest.mark.parametrize("path", [*_files(CORE), *_files(PLUGINS)], ids=lambda path: f"{path.parent.name}-{path.stem}")
