@@ -7,7 +7,6 @@ and must return an object of the protocol in `ttmarkers.protocols` that belongs 
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -222,6 +221,8 @@ def read_data(source: str) -> str:
         FileNotFoundError: if there is no such file.
         ModuleNotFoundError: if there is no such package.
     """
+    import importlib.resources
+
     package, colon, path = source.partition(":")
     if not colon or not path or any(char.isspace() or char in "{}" for char in source):
         return source

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ def did_you_mean(name: str, known: Iterable[str], *, before: str = "") -> str:
     >>> did_you_mean("x", ["French", "German"])
     'known: French, German'
     """
+    import difflib
+
     options = sorted(known)
     lower = {option.lower(): option for option in options}
     close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from operator import is_not
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers.shared_settings import restore, shared_settings
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator, Sequence
 
 _WATCHED = """
@@ -74,7 +75,7 @@ class Guard:
     def plugin(self) -> Iterator[Seen]:
         """Watch a plugin that is loaded within."""
         seen, noticed = Seen(), list[str]()
-        shared, threads = shared_settings(), set(threading.enumerate())
+        shared, threads = shared_settings(), _threads()
         try:
             with _streams() as noticed:
                 yield seen
@@ -82,7 +83,7 @@ class Guard:
             seen.patched += self._put_back()
             seen.notes += [f"changed {what} (put back)" for what in restore(shared)]
             seen.notes += dict.fromkeys(noticed)
-            if started := [thread.name for thread in threading.enumerate() if thread not in threads]:
+            if started := [thread.name for thread in _threads() if thread not in threads]:
                 seen.notes.append(f"started {len(started)} threads ({', '.join(started)})")
 
     def watches(self, name: str) -> bool:
@@ -106,7 +107,7 @@ class Guard:
         found = []
         for owner, place, values in self._originals:
             now = vars(place)
-            if all(now.get(key, _MISSING) is value for key, value in values.items()):
+            if not any(map(is_not, map(now.get, values), values.values())):
                 continue
             for key, value in values.items():
                 if now.get(key, _MISSING) is not value:
@@ -122,6 +123,12 @@ def _is_method(name: str, value: Any) -> bool:
     if isinstance(value, FunctionType):
         return value.__module__ != "typing"  # protocols get an __init__ when they are first made
     return not name.startswith("__") and isinstance(value, classmethod | staticmethod | property)
+
+
+def _threads() -> list[threading.Thread]:
+    """Return all threads but the first one."""
+    module = sys.modules.get("threading")
+    return [thread for thread in module.enumerate() if thread is not module.main_thread()] if module else []
 
 
 class _Finder:

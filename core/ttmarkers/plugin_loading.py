@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import time
-import traceback
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from ttmarkers.errors import PluginError
 from ttmarkers.plugin_errors import UPGRADE, explain, too_old, unknown_hook
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ttmarkers.discovery import Candidate
 
@@ -144,7 +143,26 @@ class Loading:
         self.offers: dict[str, list[Any]] = {}
 
     def run(self, hooks: Hooks) -> None:
-        """Import the module, register it, and call its hooks."""
+        """Import the module, register it, and call its hooks; an error of any kind is kept in the record."""
+        try:
+            self._load(hooks)
+        except BaseException as error:
+            if type(error) is KeyboardInterrupt:
+                raise  # the user's own; a class of the plugin's is not
+            self._fail(error)
+
+    def note(self, patched: Sequence[str], notes: Sequence[str]) -> None:
+        """Take in what the plugin did beside that; one that replaced something of others cannot be used."""
+        said = list(notes)
+        if patched:
+            what = f"it replaces {', '.join(patched)}, which all parts share (put back)"
+            if self.record.status == "ok":
+                self._fail(PluginError(what))
+            else:
+                said.insert(0, what)
+        self.record = replace(self.record, notes=(*self.record.notes, *said))
+
+    def _load(self, hooks: Hooks) -> None:
         module = self._import()
         start = time.perf_counter()
         self.record = replace(self.record, import_seconds=start - self._start)
@@ -158,8 +176,10 @@ class Loading:
         notes = self.record.notes if names else (*self.record.notes, "implements no hook: it offers nothing")
         self.record = replace(self.record, hooks=names, notes=notes)
 
-    def fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException) -> None:
         """Note why the plugin cannot be used."""
+        import traceback
+
         if not self.record.import_seconds:
             self.record = replace(self.record, import_seconds=time.perf_counter() - self._start)
         self.record = replace(
@@ -173,7 +193,7 @@ class Loading:
         candidate, source = self._candidate, self.record.source
         if fault := too_old(source, candidate.requires):
             raise PluginError(fault)
-        if ":" in candidate.module:
+        if not candidate.module or ":" in candidate.module:
             raise PluginError(f"the entry point names {candidate.module!r}: it must name a module alone")
         module = importlib.import_module(candidate.module)
         wanted = getattr(module, API, hookspecs.API)

@@ -6,14 +6,11 @@ of its components stops with the plugin's own traceback (see `Registry.entry`).
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers import __version__, hookspecs
 from ttmarkers.discovery import Candidate, disabled_by_environment, discover
-from ttmarkers.errors import PluginError
-from ttmarkers.plugin_guard import Guard, Seen
 from ttmarkers.plugin_loading import Hooks, Loading, PluginRecord, key_of, record_of
 from ttmarkers.registry import Entry, Registry
 
@@ -31,6 +28,7 @@ if TYPE_CHECKING:
         TaxonomyChange,
         TemplateComponent,
     )
+    from ttmarkers.plugin_guard import Guard
 
 __all__ = ["Candidate", "PluginRecord", "Plugins", "create_plugins", "discover"]
 
@@ -74,20 +72,12 @@ class Plugins:
             guard: watches what it does beside that.
         """
         key, loading = key_of(candidate), Loading(candidate)
-        with guard.plugin() if guard else nullcontext(Seen()) as seen:
-            try:
+        if guard is None:
+            loading.run(self._hooks)
+        else:
+            with guard.plugin() as seen:
                 loading.run(self._hooks)
-            except BaseException as error:
-                if type(error) is KeyboardInterrupt:
-                    raise  # the user's own; a class of the plugin's is not
-                loading.fail(error)
-        if seen.patched:
-            what = f"it replaces {', '.join(seen.patched)}, which all parts share (put back)"
-            if loading.record.status == "ok":
-                loading.fail(PluginError(what))
-            else:
-                seen.notes.insert(0, what)
-        loading.record = replace(loading.record, notes=(*loading.record.notes, *seen.notes))
+            loading.note(seen.patched, seen.notes)
         self._records[key] = loading.record
         if loading.record.status == "ok":
             self._offers[key] = loading.offers
@@ -165,6 +155,8 @@ def create_plugins(
         else:
             wanted.append(candidate)
     if wanted:
+        from ttmarkers.plugin_guard import Guard
+
         guard = Guard((hookspecs.PROJECT, BUILTIN))
         with guard.loading():
             for candidate in wanted:

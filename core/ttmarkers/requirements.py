@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 from typing import TYPE_CHECKING
 
@@ -96,6 +95,8 @@ def asked_for(name: str, source: str, requires: Iterable[str]) -> str:
 
 def needs(error: ModuleNotFoundError, source: str) -> str:
     """Return what a component's code could not import, and how to install it if its distribution says that."""
+    import importlib.metadata
+
     name = (error.name or "").partition(".")[0]
     try:
         requires = importlib.metadata.requires(source.rpartition(" ")[0]) or []
@@ -119,6 +120,8 @@ def _holding(requires: Iterable[str]) -> list[str]:
 
 
 def _installed(name: str) -> str | None:
+    import importlib.metadata
+
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

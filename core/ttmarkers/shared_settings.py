@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import locale
+import _locale  # what `locale` stands on, and a tenth of it to import
 import os
 import signal
 import sys
@@ -28,7 +28,7 @@ def restore(before: Mapping[str, Any]) -> list[str]:
     for name, (read, write) in _SETTINGS.items():
         if read() != before[name]:
             changed.append(name)
-            with suppress(OSError, ValueError, locale.Error):
+            with suppress(Exception):  # what cannot be put back is named all the same
                 write(before[name])
     return changed
 
@@ -96,7 +96,7 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "the working folder": (_folder, os.chdir),
     "environment variables": (lambda: dict(os.environ), _set_environment),
     "the filters of all warnings": (_filters, _set_filters),
-    "the locale": (lambda: locale.setlocale(locale.LC_ALL), lambda before: locale.setlocale(locale.LC_ALL, before)),
+    "the locale": (lambda: _locale.setlocale(_locale.LC_ALL), lambda before: _locale.setlocale(_locale.LC_ALL, before)),
     "what signals do": (_signals, _set_signals),
     "the root logger": (_logging, _set_logging),
 }
