@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ttmarkers.cli.output import json_option, print_json, print_table, set_option
+from ttmarkers.cli.options import json_option, set_option
+from ttmarkers.cli.output import print_json, print_table
 from ttmarkers_readability.formula import LEVELS, lix
 
 if TYPE_CHECKING:
