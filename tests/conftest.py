@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ttmarkers.plugins import Plugins
     from ttmarkers.taxonomy import Taxonomy
 
+pytest_plugins = ["ttmarkers.testing.fixtures"]
+
 # their checks say as much when they fail as those of the tests themselves
 pytest.register_assert_rewrite("block_setup", "small_models")
 

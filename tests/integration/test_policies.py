@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reward_model import save_reward_model
 from support import SHORT, distribution, ok, ttm, ttm_process
 from ttmarkers.extraction import Row
 from ttmarkers.records import Example, Message, Origin
@@ -147,17 +148,7 @@ def test_best_of(sft: Path, tmp_path: Path) -> None:
 
 def test_best_of_by_a_reward_model(sft: Path, tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
     """The answer that a reward model scores highest comes back, with its score."""
-    import torch
-    from transformers import LlamaConfig, LlamaForSequenceClassification
-
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
-        num_labels=1, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        LlamaForSequenceClassification(config).save_pretrained(tmp_path / "reward")
-    tokenizer.save_pretrained(tmp_path / "reward")
+    save_reward_model(tmp_path / "reward", tokenizer)
     words = ["generate", sft, "Say hello to Bob.", "--policy", "best-of", "--json", *SHORT]
     words += ["--set", "decode.options.best-of.scorer=reward-model"]
     best = ok(ttm(*words, "--set", f"decode.options.best-of.model={tmp_path / 'reward'}")).json()

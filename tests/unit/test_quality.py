@@ -9,6 +9,7 @@ import orjson
 import pandas
 import pytest
 
+from reward_model import save_reward_model
 from support import read_rows, write_rows
 from ttmarkers.cli import main
 from ttmarkers_plugins.extractors.quality import QualityBucketExtractor
@@ -84,20 +85,9 @@ def test_equal_scores_have_no_quartiles() -> None:
 
 def test_reward_model(tmp_path: Path) -> None:
     """A sequence-classification model scores rows, the same in any batch."""
-    import torch
-    from transformers import LlamaConfig, LlamaForSequenceClassification
-
     from ttmarkers.models import make_tokenizer
 
-    tokenizer = make_tokenizer(["What is this? It is a test.", "one two three"], 300)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        config = LlamaConfig(
-            vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=1,
-            num_attention_heads=2, num_labels=1, pad_token_id=tokenizer.pad_token_id,
-        )  # fmt: skip
-        LlamaForSequenceClassification(config).save_pretrained(tmp_path / "reward")
-    tokenizer.save_pretrained(tmp_path / "reward")
+    save_reward_model(tmp_path / "reward", make_tokenizer(["What is this? It is a test.", "one two three"], 300))
     rows = [{"prompt": f"What is {n}?", "completion": "It is a test. " * (n + 1)} for n in range(7)]
     options = ["--markers", "quality,quality_bucket", "--set", "markers.extractors.quality=[reward-model]"]
     options += ["--set", f"markers.options.reward-model={{model: {tmp_path / 'reward'}, batch_size: 3}}"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reward_model import save_reward_model
 from ttmarkers.config import make_config
 from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.extraction import Row
@@ -52,19 +53,7 @@ def by_length(tmp_path: Path, log: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def reward(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerBase) -> str:
     """A reward model with random weights."""
-    import torch
-    from transformers import LlamaConfig, LlamaForSequenceClassification
-
-    folder = tmp_path_factory.mktemp("reward")
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
-        num_labels=1, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        LlamaForSequenceClassification(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
+    return str(save_reward_model(tmp_path_factory.mktemp("reward"), tokenizer))
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def check_extractor(
         rows: what it is tried on, as files hold rows, or examples; the package's own by default. A row's ``markers``
             are those that were found before.
         options: arguments of its factory, where it cannot do without (a model, a server that stands in).
-        markers: those that a guided extractor which finds any marker is asked for; two categories by default.
+        markers: those that an extractor which finds any marker is asked for; two categories by default.
         types: marker types that no installed plugin offers.
         plugins: where all other marker types come from; the installed ones by default.
 
@@ -96,12 +96,8 @@ def says_what_it_is(probe: Probe) -> None:
     for place in component.reads:
         if place not in READS:
             raise Breach(f"it reads {place!r}, which there is not: use {', '.join(READS)}")
-    if component.guided != isinstance(made, GuidedExtractor):
-        raise Breach(
-            "it is guided and has no method prepare, by which it is told of markers: add it"
-            if component.guided
-            else "it has a method prepare and is told nothing: declare guided=True"
-        )
+    if component.guided and not isinstance(made, GuidedExtractor):
+        raise Breach("it is guided and has no method prepare, by which it is told of markers: add it")
     if not component.fits and isinstance(made, FittedExtractor) and not isinstance(made, Extractor):
         raise Breach("it is fitted on all rows: declare fits=True")
 
@@ -148,14 +144,15 @@ def gives_one_result_for_each_row(probe: Probe) -> None:
 
 
 def finds_only_what_it_declares(probe: Probe) -> None:
-    """Markers that are not declared are thrown away."""
-    declared = probe.wanted or probe.taxonomy.names
+    """Markers that are not declared, or not asked for, are thrown away."""
+    told_of = isinstance(probe.extractor, GuidedExtractor)
+    declared = probe.wanted if told_of or probe.component.markers else probe.taxonomy.names
     for row, result in probe.results():
         for name in _markers(result):
             if name not in declared:
                 raise Breach(
-                    f"it finds {name!r} in {_named(row)}, which it does not declare ({', '.join(declared[:6])}): "
-                    "add it to markers, or leave it out"
+                    f"it finds {name!r} in {_named(row)}, which it is not asked for ({', '.join(declared[:6])}): "
+                    "declare it in markers, or leave it out"
                 )
 
 

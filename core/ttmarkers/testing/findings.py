@@ -44,10 +44,8 @@ class Probe:
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The markers that it may find; none for any."""
-        if self.component.markers or not self.component.guided:
-            return self.component.markers
-        return self.asked or self._explained[:2]
+        """The markers that it is asked for."""
+        return self.component.markers or self.asked or self._explained[:2]
 
     @cached_property
     def _explained(self) -> tuple[str, ...]:

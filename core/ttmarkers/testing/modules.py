@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers import hookspecs
-from ttmarkers.plugins import Candidate, create_plugins, discover
+from ttmarkers.plugins import BUILTIN, Candidate, create_plugins, discover
 from ttmarkers.testing.contract import Breach, hold, told
 
 if TYPE_CHECKING:
@@ -64,11 +64,17 @@ class Probe:
         """The module."""
         return importlib.import_module(self.name)
 
+    @property
+    def plugin(self) -> str:
+        """The name under which the plugin is loaded."""
+        return "builtin" if self.name == BUILTIN else self.name
+
     @cached_property
     def plugins(self) -> Plugins:
         """The built-ins, what is installed, and this plugin, once."""
         others = [point for point in discover() if point.module.partition(":")[0] != self.name]
-        return create_plugins(candidates=[*others, Candidate(self.name, self.name, self.name, "checked")])
+        own = [] if self.name == BUILTIN else [Candidate(self.name, self.name, self.name, "checked")]
+        return create_plugins(candidates=[*others, *own])
 
     @cached_property
     def child(self) -> dict[str, Any]:
@@ -116,7 +122,7 @@ def check_plugin(
     probe = Probe(name)
     hold(f"plugin {name!r}", probe, CHECKS)
     given = dict(arguments or {})
-    offered = list(_components(probe.plugins, name))
+    offered = list(_components(probe.plugins, probe.plugin))
     for unknown in sorted({*given, *leave_out} - {component.name for _, component in offered}):
         raise AssertionError(
             f"plugin {name!r}: it offers no component {unknown!r}: take it out of arguments or leave_out"
@@ -149,21 +155,21 @@ def marks_its_hooks(probe: Probe) -> None:
 
 def offers_something(probe: Probe) -> None:
     """At least one hook yields components of its kind."""
-    (record,) = [record for record in probe.plugins.records if record.name == probe.name]
+    (record,) = [record for record in probe.plugins.records if record.name == probe.plugin]
     if record.status != "ok":
         raise Breach(f"it does not load ({record.error}): mend the hook")
-    if not any(_components(probe.plugins, probe.name)):
+    if not any(_components(probe.plugins, probe.plugin)):
         raise Breach("its hooks yield nothing: yield components, or take it out of the entry points")
 
 
 def offers_names_that_are_free(probe: Probe) -> None:
     """No other plugin that is installed offers a component of the same kind and name."""
     for registry in _registries(probe.plugins).values():
-        mine = {entry.component.name for entry in registry if entry.plugin == probe.name}
+        mine = {entry.component.name for entry in registry if entry.plugin == probe.plugin}
         for name in sorted(mine):
             owners = [entry for entry in registry if entry.component.name == name]
             if len(owners) > 1:
-                other = next((e.distribution for e in owners if e.plugin != probe.name), "itself")
+                other = next((e.distribution for e in owners if e.plugin != probe.plugin), "itself")
                 raise Breach(f"{registry.kind} {name!r} is offered by {other} too: choose another name")
 
 

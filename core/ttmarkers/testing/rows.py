@@ -25,7 +25,7 @@ def last_digit(number: int) -> int:
 print(sorted([31, 7, 42], key=last_digit))
 ```'''
 
-ROWS: tuple[Mapping[str, Any], ...] = (
+_TEXTS: tuple[Mapping[str, Any], ...] = (
     {
         "prompt": "Why is the sky blue?",
         "completion": "Air scatters blue light more than red light. So blue reaches us from everywhere.",
@@ -46,7 +46,7 @@ ROWS: tuple[Mapping[str, Any], ...] = (
         "completion": "لأن الهواء يشتت الضوء الأزرق أكثر من الأحمر.",
         "markers": {"lang": "Arabic"},
     },
-    {"prompt": "Sort numbers by their last digit in Python.", "completion": PYTHON, "markers": {"lang": "English"}},
+    {"prompt": "Sort numbers by their last digit in Python.", "completion": PYTHON},
     {
         "prompt": "What do I need for pancakes?",
         "completion": "You need:\n\n- 200 g of flour\n- 2 eggs\n- 300 ml of milk\n\n1. Mix.\n2. Wait.\n3. Fry.",
@@ -54,7 +54,7 @@ ROWS: tuple[Mapping[str, Any], ...] = (
     },
     {"prompt": "Give me a person as JSON.", "completion": '{"name": "Ada", "born": 1815, "tags": ["maths", null]}'},
     {"prompt": "A table of primes?", "completion": "| n | prime |\n|---|-------|\n| 1 | 2     |\n| 2 | 3     |"},
-    {"prompt": "Yes or no?", "completion": "Yes", "markers": {"lang": "English"}},
+    {"prompt": "Yes or no?", "completion": "Yes"},
     {"prompt": "42?", "completion": "42"},
     {"prompt": "Smile!", "completion": "😀👩‍👩‍👧🇫🇷 ʕ•ᴥ•ʔ"},
     {
@@ -75,7 +75,9 @@ ROWS: tuple[Mapping[str, Any], ...] = (
         "markers": {"lang": "German"},
     },
 )
-"""Rows as files hold them, with the language where a text has one."""
+
+ROWS = tuple({"markers": {"lang": "English"}, **row} for row in _TEXTS)
+"""Rows as files hold them, with their language; English where a text has none."""
 
 BLANKS = ("", "  \n\t ")
 

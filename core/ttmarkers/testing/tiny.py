@@ -120,12 +120,12 @@ def tiny_model(
     config = make_config({"seed": seed, "template": name, "train": keys})
     job = TrainingJob((str(source),), MODEL, folder, config, plugins)
     try:
-        return train(job) if steps else _untrained(job)
+        return train(job) if steps else save_untrained(job)
     finally:
         source.unlink()
 
 
-def _untrained(job: TrainingJob) -> Path:
+def save_untrained(job: TrainingJob) -> Path:
     """Write the folder of a model as a strategy does, with weights as they are drawn."""
     from ttmarkers.models import make_model, scratch_size
     from ttmarkers.preparation import prepare
