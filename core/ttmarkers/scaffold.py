@@ -6,10 +6,10 @@ what they write holds braces of its own.
 
 from __future__ import annotations
 
-import errno
 import importlib.metadata
 import importlib.util
 import re
+import shutil
 import tempfile
 import unicodedata
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from ttmarkers import __version__
 from ttmarkers.components import read_data
-from ttmarkers.errors import ConfigError, OutputExistsError, unknown_name
+from ttmarkers.errors import ConfigError, unknown_name
 from ttmarkers.manifest import refuse_existing
 from ttmarkers.requirements import normal
 
@@ -257,6 +257,7 @@ def write_plugin(files: Mapping[str, str], folder: Path) -> None:
         OutputExistsError: if the folder exists; nothing of it is changed.
     """
     refuse_existing(folder)
+    folder = folder.resolve()  # "." has no name and no parent
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp") as work:
         # within the private folder, so that the plugin's own has the rights of any other
@@ -265,9 +266,21 @@ def write_plugin(files: Mapping[str, str], folder: Path) -> None:
             path = staged / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="\n")
-        try:
+        refuse_existing(folder)
+        if folder.is_dir():
+            _fill(folder, staged)
+        else:
             staged.rename(folder)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            raise OutputExistsError(f"{folder} was made meanwhile: name another output with -o") from error
+
+
+def _fill(folder: Path, staged: Path) -> None:
+    """Move all that stands in one folder into another, which is empty: it stays itself, a shell may stand in it."""
+    moved = []
+    try:
+        for part in sorted(staged.iterdir()):
+            moved.append(folder / part.name)
+            part.rename(moved[-1])
+    except BaseException:
+        for path in moved:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        raise

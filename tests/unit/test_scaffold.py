@@ -7,6 +7,7 @@ import json
 import re
 import string
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,15 +16,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from support import sentence, ttm
-from ttmarkers import __version__
+from support import python_process, sentence, ttm
+from ttmarkers import __version__, hookspecs
 from ttmarkers.components import MarkerType
 from ttmarkers.errors import ConfigError, OutputExistsError
 from ttmarkers.scaffold import KINDS, LONGEST, USUAL, chosen, names_of, plugin_files, requirement, write_plugin
 
 if TYPE_CHECKING:
     from collections.abc import ItemsView, Iterator
-    from pathlib import Path
 
 DISTRIBUTION = re.compile(r"[A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9]", re.IGNORECASE)  # as packaging has it
 MODULES = {
@@ -132,6 +132,24 @@ def test_files_of_each_kind(kinds: set[str]) -> None:
         assert home + name not in files or (other in files[home + name]) == ("marker" not in kinds)
 
 
+def test_every_hook_has_a_kind() -> None:
+    """What a hook yields can be begun; changes of other plugins' marker types are written by hand."""
+    hooks = {name for name in vars(hookspecs) if name.startswith("ttm_")} - {"ttm_taxonomy_changes"}
+    files = plugin_files(names_of("mood"), KINDS)
+    module = ast.parse(files["src/ttmarkers_mood/__init__.py"])
+    assert {node.name for node in module.body if isinstance(node, ast.FunctionDef)} == hooks
+
+
+def test_nobody_else_pays() -> None:
+    """Jinja is imported when a plugin is written, not when commands or plugins are listed."""
+    code = """
+        import sys
+        import ttmarkers.cli.plugins
+        print(sorted({"jinja2", "ttmarkers_templates"} & set(sys.modules)))
+    """
+    assert python_process(code).out == "[]\n"
+
+
 def test_kinds() -> None:
     """Kinds come in one order and once; a pair that works together if none is named."""
     assert chosen(["task", "marker", "task"]) == ("marker", "task")
@@ -174,7 +192,7 @@ def test_interrupted(tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    """A folder with something in it stays as it is, also one that comes to be meanwhile; an empty one is used."""
+    """A folder with something in it stays as it is, also one that comes to be meanwhile."""
     folder = tmp_path / "mood"
 
     class Meanwhile(dict[str, str]):
@@ -188,9 +206,34 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
             write_plugin(files, folder)
         assert [path.name for path in tmp_path.iterdir()] == ["mood"]
         assert [path.name for path in folder.iterdir()] == ["mine.txt"]
+
+
+def test_into_the_empty_folder_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder is filled and not replaced: a shell may stand in it. What fails on the way is taken out again."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    node = empty.stat().st_ino
+    write_plugin({"a.txt": "a", "b/c.txt": "c"}, Path())
+    assert empty.stat().st_ino == node
+    assert {path.name for path in Path.cwd().iterdir()} == {"a.txt", "b"}
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_filling_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one part cannot be moved, those before it are taken out: the folder is as empty as it was."""
     (tmp_path / "empty").mkdir()
-    write_plugin({"a.txt": "a"}, tmp_path / "empty")
-    assert (tmp_path / "empty" / "a.txt").read_text() == "a"
+    rename = Path.rename
+
+    def full(self: Path, target: Path) -> Path:
+        if self.name == "c.txt":
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_plugin({"a.txt": "a", "b/d.txt": "d", "c.txt": "c"}, tmp_path / "empty")
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
 
 
 @pytest.fixture
