@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import doc_pages as pages
+import doc_links as pages
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-import doc_pages as pages
+import doc_links as pages
 from ttmarkers.config import Config
 
 PAGE = pages.DOCS / "reference" / "config.md"

@@ -7,7 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-import doc_pages as pages
+import doc_links as pages
 from support import ok, read_rows, ttm, write_rows
 from ttmarkers.checkpoint import Checkpoint
 from ttmarkers.records import Generation, Message

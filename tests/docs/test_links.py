@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-import doc_pages as pages
+import doc_links as pages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
