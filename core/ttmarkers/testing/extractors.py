@@ -13,7 +13,7 @@ from ttmarkers.testing.extractors_fitted import FITTED_CHECKS
 from ttmarkers.testing.extractors_paid import GUIDED_CHECKS, PAID_CHECKS
 from ttmarkers.testing.findings import Probe, alike, check_found, same
 from ttmarkers.testing.made_up import plugins_with, taxonomy_of
-from ttmarkers.testing.rows import blank_rows, copies, rows_for
+from ttmarkers.testing.rows import ROWS, blank_rows, copies, rows_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,8 +40,8 @@ def check_extractor(
 
     Args:
         component: what the hook yields.
-        rows: what it is tried on, as files hold rows, or examples; the package's own by default. A row's ``markers``
-            are those that were found before.
+        rows: what it is tried on beside the package's own `ROWS`, as files hold rows, or examples; it must find
+            something in them. A row's ``markers`` are those that were found before.
         options: arguments of its factory, where it cannot do without (a model, a server that stands in).
         markers: those that an extractor which finds any marker is asked for; two categories by default.
         types: marker types that no installed plugin offers.
@@ -65,8 +65,8 @@ def check_extractor(
         hold(what, probe, FITTED_CHECKS)
         return
     hold(what, probe, [needs_known_markers])
-    probe.rows = rows_for(component, probe.taxonomy, rows)
-    probe.rows_given = rows is not None
+    own = rows_for(component, probe.taxonomy, rows or ())
+    probe.rows, probe.own = [*own, *rows_for(component, probe.taxonomy, ROWS)], len(own)
     hold(what, probe, CHECKS)
     if isinstance(probe.extractor, PaidExtractor):
         hold(what, probe, PAID_CHECKS)
@@ -165,7 +165,7 @@ def finds_values_that_the_type_holds(probe: Probe) -> None:
 
 def finds_something(probe: Probe) -> None:
     """Rows of the author's own show what it can find; without them the other checks say little."""
-    if probe.rows_given and not any(_markers(result) for _, result in probe.results()):
+    if probe.own and not any(_markers(result) for _, result in probe.results()[: probe.own]):
         raise Breach("it finds nothing in any of the given rows: give rows= that show its markers")
 
 
@@ -183,7 +183,7 @@ def abstains_on_an_empty_text(probe: Probe) -> None:
 
 def is_deterministic(probe: Probe) -> None:
     """The same rows give the same markers, in another process too."""
-    first = [result for _, result in probe.results()]
+    first = probe.extractor.extract(probe.fresh())
     for extractor, when in ((probe.extractor, "asked twice"), (probe.make(), "made anew")):
         for row, before, now in zip(probe.rows, first, extractor.extract(probe.fresh()), strict=True):
             if not same(before, now):

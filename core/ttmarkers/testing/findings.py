@@ -40,7 +40,7 @@ class Probe:
     plugins: Plugins
     asked: tuple[str, ...] = ()
     rows: list[Row] = field(default_factory=list)
-    rows_given: bool = False
+    own: int = 0  # how many of the rows are the author's
 
     @property
     def wanted(self) -> tuple[str, ...]:

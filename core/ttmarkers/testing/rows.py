@@ -82,22 +82,22 @@ ROWS = tuple({"markers": {"lang": "English"}, **row} for row in _TEXTS)
 BLANKS = ("", "  \n\t ")
 
 
-def rows_for(component: ExtractorComponent, taxonomy: Taxonomy, rows: Iterable[Any] | None = None) -> list[Row]:
+def rows_for(component: ExtractorComponent, taxonomy: Taxonomy, rows: Iterable[Any]) -> list[Row]:
     """Return rows as an extractor is shown them, with the markers that it needs, and one more without these.
 
     Args:
         component: its ``needs`` count.
         taxonomy: where values of needed markers come from that the rows do not have.
-        rows: mappings as a file holds them, or examples; the package's own by default.
+        rows: mappings as a file holds them, or examples.
     """
-    found = [_row(number, row) for number, row in enumerate(ROWS if rows is None else rows, 1)]
-    bare = copy.deepcopy(found[0])
+    found = [_row(number, row) for number, row in enumerate(rows, 1)]
+    bare = copy.deepcopy(found[:1])
     for place, row in enumerate(found):
         for name in component.needs:
             row.markers.setdefault(name, _some_value(taxonomy.get(name, where="needs"), place))
-    if component.needs:
-        bare.markers.clear()
-        found.append(bare)
+    for row in bare if component.needs else ():
+        row.markers.clear()
+        found.append(row)
     return found
 
 
