@@ -62,7 +62,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def missing(requires: Iterable[str]) -> list[str]:
     """Return the requirements whose distribution is not installed, without conditions; those of extras are left out."""
-    return [wanted for wanted in _holding(requires) if _installed(name_of(wanted)) is None]
+    return [wanted for wanted in holding(requires) if installed(name_of(wanted)) is None]
 
 
 def unmet(requires: Iterable[str]) -> dict[str, str]:
@@ -70,8 +70,8 @@ def unmet(requires: Iterable[str]) -> dict[str, str]:
     from packaging.requirements import Requirement
 
     found = {}
-    for wanted in _holding(requires):
-        version = _installed(name_of(wanted))
+    for wanted in holding(requires):
+        version = installed(name_of(wanted))
         if version is None or not Requirement(wanted).specifier.contains(version, prereleases=True):
             found[wanted] = version or ""
     return found
@@ -105,21 +105,22 @@ def needs(error: ModuleNotFoundError, source: str) -> str:
     return f"{error}: {asked_for(name, source, requires)}" if missing(requires) else str(error)
 
 
-def _holding(requires: Iterable[str]) -> list[str]:
-    """Return the requirements whose conditions hold here, without these."""
+def holding(requires: Iterable[str], extra: str = "") -> list[str]:
+    """Return the requirements whose conditions hold here, those of an extra among them, without the conditions."""
     found = []
     for requirement in requires:
         wanted, _, condition = requirement.partition(";")
         if condition:
             from packaging.markers import Marker
 
-            if not Marker(condition).evaluate({"extra": ""}):
+            if not Marker(condition).evaluate({"extra": extra}):
                 continue
         found.append(wanted.strip())
     return found
 
 
-def _installed(name: str) -> str | None:
+def installed(name: str) -> str | None:
+    """Return the version of a distribution; None if it is not installed."""
     import importlib.metadata
 
     try:

@@ -48,6 +48,7 @@ COMMANDS = {
     "profiles": "List profiles of data sets.",
     "guides": "List what taggers are told of markers.",
     "plugins": "List plugins, and begin new ones.",
+    "doctor": "Look whether all is there that ttm needs.",
     "completion": "Print the script by which a shell completes ttm's words.",
 }
 SLOW = 1.0  # seconds in which a plugin should be loaded
