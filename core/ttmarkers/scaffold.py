@@ -231,8 +231,10 @@ def refuse_taken(names: Names, kinds: Iterable[str], plugins: Plugins, commands:
     """
     way_out = "choose another name"
     for record in plugins.records:
-        if record.name == names.name or normal(record.distribution) == names.distribution:
-            raise ConfigError(f"plugin {record.name!r} exists already, of {record.source}: {way_out}")
+        same = normal(record.distribution) == names.distribution
+        if same or record.name == names.name:
+            mend = f"uninstall it, or {way_out}" if same else way_out
+            raise ConfigError(f"plugin {record.name!r} exists already, of {record.source}: {mend}")
     try:
         installed = importlib.metadata.version(names.distribution)
     except importlib.metadata.PackageNotFoundError:

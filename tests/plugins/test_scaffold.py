@@ -121,7 +121,7 @@ def test_style(begun: Path) -> None:
 def test_refused_once_installed(installed: Path, tmp_path: Path) -> None:
     """A name that an installed plugin has is refused by it, as is that of a component of its."""
     for words, message in (
-        (["usual"], "plugin 'usual' exists already, of ttmarkers-usual 0.1.0"),
+        (["usual"], "plugin 'usual' exists already, of ttmarkers-usual 0.1.0: uninstall it, or"),
         (["ask-whole", "--kind", "policy"], ""),
         (["usual", "--kind", "task"], "plugin 'usual' exists already"),
     ):
