@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers.errors import PluginError
+from ttmarkers.guides import spoken_of
 from ttmarkers.plan import brief, make_plan
+from ttmarkers.provenance import find_parts
 from ttmarkers.taxonomy_sources import check_names, current_taxonomy
 from ttmarkers.worker import AnnotationJob
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from ttmarkers.config import Config
     from ttmarkers.plan import Plan
     from ttmarkers.plugins import Plugins
+    from ttmarkers.provenance import Part
 
 
 def annotation_plan(config: Config, plugins: Plugins) -> Plan:
@@ -32,6 +35,14 @@ def annotation_plan(config: Config, plugins: Plugins) -> Plan:
     everything = current_taxonomy(plugins, markers)
     plan = make_plan(everything, markers.model_copy(update={"use": list(taxonomy.names)}), extractors)
     return brief(plan, plugins.guides().all().values(), [Path(name) for name in markers.guides])
+
+
+def annotation_parts(plan: Plan, plugins: Plugins) -> list[Part]:
+    """Return what has a part in an annotation: marker types and their changes, extractors that are asked, guides."""
+    steps = [*plan.steps, *plan.fitted]
+    told = {name for step in steps if step.component.guided for name in step.wanted}
+    guides = [entry.component.name for entry in plugins.guides() if told and told & spoken_of(entry.component)]
+    return find_parts(plugins, marker=plan.kept, extractor=[step.component.name for step in steps], guide=guides)
 
 
 def annotation_job(config: Config, plugins: Plugins, inputs: Sequence[str], output: Path, **more: Any) -> AnnotationJob:

@@ -11,12 +11,15 @@ import orjson
 from ttmarkers import __version__
 from ttmarkers.errors import CheckpointError
 from ttmarkers.manifest import write_json
+from ttmarkers.provenance import read_parts
 from ttmarkers.taxonomy import Taxonomy
 from ttmarkers.template import Template
 from ttmarkers.wording import Wording
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from ttmarkers.provenance import Part
 
 FILE = "markers.json"
 MIGRATE = "to teach it further, first bring it to today's taxonomy with ttm checkpoint migrate"
@@ -39,7 +42,7 @@ class Checkpoint:
         dropout: its settings.
         rows: number of training examples.
         counts: marker -> value -> number of training examples, in the model's words; for numbers a summary.
-        facts: versions, plugins, quartiles and the like.
+        facts: versions, plugins and their parts, quartiles and the like.
     """
 
     strategy: str
@@ -53,6 +56,11 @@ class Checkpoint:
     facts: Mapping[str, Any] = field(default_factory=dict)
     writes: bool = True
     migrated: Wording | None = None
+
+    @property
+    def parts(self) -> list[Part]:
+        """What had a part in it: components with their distributions; none for models of earlier versions."""
+        return read_parts(self.facts)
 
     @property
     def wording(self) -> Wording:
@@ -140,6 +148,14 @@ def load_checkpoint(model: str) -> Checkpoint:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged ({error}): copy it again from where the model came from") from error
+
+
+def model_parts(model: str) -> list[Part]:
+    """Return what had a part in a model; nothing if it does not say."""
+    try:
+        return load_checkpoint(model).parts
+    except CheckpointError:
+        return []
 
 
 def find(model: str) -> Path | None:

@@ -12,13 +12,27 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from ttmarkers.provenance import read_parts
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ttmarkers.plan import Plan
+    from ttmarkers.provenance import Part
 
 RUN_SUFFIX = ".run.json"
 KEY = "fingerprints"
+
+
+def input_parts(inputs: Iterable[str]) -> list[Part]:
+    """Return what had a part in annotated files, as the ``run.json`` beside each says; of other files, nothing."""
+    found: list[Part] = []
+    for name in inputs:
+        try:
+            found += read_parts(orjson.loads(Path(name + RUN_SUFFIX).read_bytes()))
+        except (OSError, ValueError):
+            continue
+    return found
 
 
 def carried(inputs: Iterable[str], plan: Plan) -> dict[str, tuple[str, ...]]:

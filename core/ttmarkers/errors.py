@@ -29,7 +29,15 @@ class ConfigError(TtmError):
 
 
 class UnknownNameError(ConfigError):
-    """A name that nothing is registered under."""
+    """A name that nothing is registered under.
+
+    Attributes:
+        kind: of component, such as ``extractor``; empty if it is not known.
+        name: that was asked for.
+    """
+
+    kind = ""
+    name = ""
 
 
 class OutputExistsError(ConfigError):
@@ -69,7 +77,9 @@ def did_you_mean(name: str, known: Iterable[str], *, before: str = "") -> str:
 def unknown_name(kind: str, name: str, known: Iterable[str], *, where: str = "") -> UnknownNameError:
     """Return the error for a name of a ``kind`` that does not exist; ``where`` says where it was written."""
     place = f" ({where})" if where else ""
-    return UnknownNameError(f"unknown {kind} {name!r}{place}: {did_you_mean(name, known)}")
+    error = UnknownNameError(f"unknown {kind} {name!r}{place}: {did_you_mean(name, known)}")
+    error.kind, error.name = kind, name
+    return error
 
 
 def told(error: BaseException) -> str:

@@ -14,6 +14,7 @@ from ttmarkers.experiment_cache import has_key, key, model_stamp, named_files, s
 from ttmarkers.manifest import manifest, write_json
 from ttmarkers.matching import Matcher
 from ttmarkers.protocols import Setting
+from ttmarkers.provenance import find_parts
 from ttmarkers.results import Scored, summarise
 from ttmarkers.steering import Wish, steer
 from ttmarkers.stored import ANSWERS, read_scored, write_generations
@@ -157,7 +158,9 @@ class _Work:
         write_json(self._folder / "result.json", {"model": self._model, **result.to_json()})
         inputs = [*self._data, *self._against()]
         facts = {**facts, "system": self._cell.label, "key": own}
-        write_json(self._folder / "run.json", manifest("experiment", config, self._lab.plugins, inputs, **facts))
+        used = find_parts(self._lab.plugins, task=[self._spec.task], policy=[self._policy])
+        parts = [*used, *setting.asked, *(self._checkpoint.parts if self._checkpoint else ())]
+        write_json(self._folder / "run.json", manifest("experiment", config, self._lab.plugins, inputs, parts, **facts))
 
 
 def _bare(cases: Sequence[Any], answers: Sequence[Sequence[Generation]]) -> list[Scored]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ttmarkers.annotation_job import annotation_plan
+from ttmarkers.annotation_job import annotation_parts, annotation_plan
 from ttmarkers.extraction import Extraction
 from ttmarkers.records import Example, Origin
 
@@ -33,6 +33,7 @@ class Finder:
         markers = setting.config.markers.model_copy(update={"declared": {}, "use": None})
         plan = annotation_plan(setting.config.model_copy(update={"markers": markers}), setting.plugins)
         self._extraction = Extraction(plan)
+        setting.asked.extend(annotation_parts(plan, setting.plugins))
         found = {name for step in plan.steps for name in step.wanted}
         self.names = tuple(name for name in plan.taxonomy.names if name in found)
 

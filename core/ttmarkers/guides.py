@@ -82,6 +82,12 @@ class Briefing:
     run: str = ""
 
 
+def spoken_of(component: GuideComponent) -> set[str]:
+    """Return the marker types that a guide says something of."""
+    documents = _load(read_data(component.source), f"guide {component.name!r}")
+    return {name for document in documents for name in (*(document.markers or {}), *(document.examples or {}))}
+
+
 def read_guides(components: Iterable[GuideComponent], files: Sequence[Path], taxonomy: Taxonomy) -> dict[str, Guide]:
     """Merge guides, and leave out markers and values that the taxonomy does not have.
 

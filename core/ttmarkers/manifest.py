@@ -1,4 +1,4 @@
-"""``run.json``: what made an output. Filled config, versions, plugins, inputs, seed, and the command."""
+"""``run.json``: what made an output. Filled config, versions, plugins and parts, inputs, seed, the command."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ import orjson
 
 from ttmarkers import __version__
 from ttmarkers.errors import OutputExistsError
+from ttmarkers.provenance import KEY as PARTS
+from ttmarkers.provenance import find_parts, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ttmarkers.config import Config
     from ttmarkers.plugins import Plugins
+    from ttmarkers.provenance import Part
 
 RUN_FILE = "run.json"
 _WATCHED = (
@@ -49,7 +52,12 @@ def versions() -> dict[str, str]:
 
 
 def manifest(
-    command: str, config: Config, plugins: Plugins, inputs: Iterable[str] = (), **facts: Any
+    command: str,
+    config: Config,
+    plugins: Plugins,
+    inputs: Iterable[str] = (),
+    parts: Iterable[Part] = (),
+    **facts: Any,
 ) -> dict[str, Any]:
     """Return the content of ``run.json``.
 
@@ -58,6 +66,7 @@ def manifest(
         config: filled with its defaults.
         plugins: those that were loaded, and those that were not.
         inputs: the files that were read; their sizes are noted.
+        parts: the components that were used; the config's profile and a plugin's command are added.
         facts: further figures of this run, such as numbers of rows.
     """
     return {
@@ -73,8 +82,15 @@ def manifest(
              "status": record.status}
             for record in plugins.records
         ],
+        PARTS: to_json([*parts, *run_parts(plugins, config, command)]),
         **facts,
     }  # fmt: skip
+
+
+def run_parts(plugins: Plugins, config: Config, command: str = "") -> list[Part]:
+    """Return the parts that the config names for a whole run: its profile, and the plugin's command that runs."""
+    profile = config.data.profile
+    return find_parts(plugins, profile=[profile] if profile else [], command=[command] if command else [])
 
 
 def _size(name: str) -> int | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ttmarkers.generation import Engine
     from ttmarkers.guides import Briefing
     from ttmarkers.plugins import Plugins
+    from ttmarkers.provenance import Part
     from ttmarkers.records import Example, Found, Generation, Metric, Request, Score, Spending, Value
     from ttmarkers.tagging import TaggerJob, TaggerReport
     from ttmarkers.training import TrainingJob
@@ -133,12 +134,12 @@ class Case(Protocol):
 
 @runtime_checkable
 class Task(Protocol):
-    """A measured use of a model: data, how to ask, how to score.
+    """A measured use of a model: data, how to ask, how to score."""
 
-    ``metrics`` maps each metric's name to what it is.
-    """
-
-    metrics: Mapping[str, Metric]
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """Each metric's name, and what it is; an attribute of the class will do."""
+        raise NotImplementedError
 
     def cases(self, rows: Iterable[Mapping[str, Any]] | None) -> list[Any]:
         """Return the cases of rows as they were published, or of the task's embedded sample if there are none."""
@@ -167,6 +168,7 @@ class Setting:
         checkpoint: the content of the model's ``markers.json``; None for stored answers and models without one.
         against: case -> the answer of the system that is compared with (``--against``); empty if there is none.
         say: takes lines for people.
+        asked: extractors that are asked about answers; a task that asks any adds the parts that they have.
     """
 
     config: Config
@@ -174,6 +176,7 @@ class Setting:
     checkpoint: Checkpoint | None = None
     against: Mapping[str, str] = field(default_factory=dict)
     say: Callable[[str], None] = lambda line: None
+    asked: list[Part] = field(default_factory=list)
 
 
 @runtime_checkable
@@ -202,10 +205,13 @@ class ChoosingTask(Protocol):
 class BatchTask(Protocol):
     """A task that scores all answers together (programs run side by side, a judge is asked many things at once).
 
-    Its `score_all` is called instead of `Task.score`. ``samples`` is the number of answers that each case gets.
+    Its `score_all` is called instead of `Task.score`.
     """
 
-    samples: int
+    @property
+    def samples(self) -> int:
+        """The number of answers that each case gets; an attribute will do."""
+        raise NotImplementedError
 
     def score_all(self, cases: Sequence[Any], answers: Sequence[Sequence[Generation]]) -> Sequence[Mapping[str, Score]]:
         """Return the metrics of each case, given all answers to it."""

@@ -93,7 +93,9 @@ class Registry(Generic[T]):
         if self._broken:
             plugins = ", ".join(sorted(self._broken))
             traces = "\n".join(self._broken[plugin] for plugin in sorted(self._broken))
-            raise PluginError(f"{error}; or it belongs to a plugin that failed to load ({plugins}):\n{traces}")
+            raise PluginError(
+                f"{error}; or it belongs to a plugin that failed to load ({plugins}):\n{traces}"
+            ) from error
         raise error
 
     def get(self, name: str, *, where: str = "") -> T:

@@ -12,14 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ttmarkers.checkpoint import Checkpoint, find, load_checkpoint
+from ttmarkers.annotation_job import annotation_parts, annotation_plan
+from ttmarkers.checkpoint import Checkpoint, find, load_checkpoint, model_parts
+from ttmarkers.datasets import expand
+from ttmarkers.earlier import input_parts
 from ttmarkers.errors import ConfigError, TtmError
 from ttmarkers.fitting import SUFFIX, load_states
-from ttmarkers.manifest import manifest, refuse_existing, versions, write_json
+from ttmarkers.manifest import manifest, refuse_existing, run_parts, versions, write_json
 from ttmarkers.model_card import write_card
 from ttmarkers.models import is_scratch, scratch_size
 from ttmarkers.processes import is_first
 from ttmarkers.protocols import Strategy
+from ttmarkers.provenance import KEY as PARTS
+from ttmarkers.provenance import find_parts, read_parts, to_json
 from ttmarkers.records import PART_NAMES
 from ttmarkers.registry import build
 from ttmarkers.run_state import begin, digest, is_finished, state_of
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     from ttmarkers.config import Config
     from ttmarkers.plugins import Plugins
     from ttmarkers.preparation import Prepared
+    from ttmarkers.provenance import Part
 
 NEARLY_FULL = 1 << 20  # bytes
 
@@ -173,16 +179,30 @@ def finish(job: TrainingJob, prepared: Prepared, trained: Trained) -> None:
             "held_out_rows": len(prepared.held_out or ()),
             "versions": versions(),
             "plugins": [record.source for record in job.plugins.records if record.status == "ok"],
+            PARTS: to_json(_parts(job, prepared)),
         },
     )
     write_json(job.output / "log.json", list(trained.log))
+    parts = read_parts(checkpoint.facts)
     facts = {"model": job.model, "rows": len(prepared.rows), "state": digest(state_of(job)), **trained.facts}
     write_json(
         job.output / "run.json",
-        manifest("train", job.config, job.plugins, job.inputs, template_hash=prepared.template.hash, **facts),
+        manifest("train", job.config, job.plugins, job.inputs, parts, template_hash=prepared.template.hash, **facts),
     )
     write_card(job, checkpoint, trained.log)
     checkpoint.save(job.output)  # this file says that the others are whole
+
+
+def _parts(job: TrainingJob, prepared: Prepared) -> list[Part]:
+    """Return what had a part in a model: in this training, in its rows, and in the model that it began with."""
+    config = job.config
+    own = find_parts(
+        job.plugins, marker=prepared.taxonomy.names, template=[prepared.template.name], strategy=[config.train.strategy]
+    )
+    if prepared.tokens.cut:  # the markers of answers that were cut were found again
+        own += annotation_parts(annotation_plan(config, job.plugins), job.plugins)
+    before = [] if is_scratch(job.model) else model_parts(job.model)
+    return [*own, *run_parts(job.plugins, config), *input_parts(expand(job.inputs)), *before]
 
 
 def _fitted(job: TrainingJob) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import click
 
 from ttmarkers import __version__
 from ttmarkers.cli import completing
-from ttmarkers.errors import TtmError, unknown_name
+from ttmarkers.errors import TtmError, UnknownNameError, unknown_name
 from ttmarkers.plugins import Plugins, create_plugins
 from ttmarkers.standard_output import StandardOutput
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ttmarkers.config import Config
+    from ttmarkers.provenance import Part
     from ttmarkers.registry import Entry
 
 COMMANDS = {
@@ -68,6 +69,7 @@ class Context:
     debug: bool = False
     typed: tuple[str, ...] = ()  # while a shell completes a word: those before it
     output: StandardOutput = field(default_factory=StandardOutput)
+    parts: list[Part] = field(default_factory=list)  # of what the command is given
     command: Entry[Any] | None = None  # of a plugin, once it is known that it is to be run
 
     @cached_property
@@ -216,7 +218,7 @@ def _run(words: list[str], context: Context) -> int:
         click.echo(f"ttm: {usage_sentence(error, cli, words)}", err=True)
         return error.exit_code
     except TtmError as error:
-        return _tell(error, context.debug)
+        return _tell(error, context)
     except (click.Abort, KeyboardInterrupt):
         click.echo("ttm: interrupted", err=True)
         return 130
@@ -247,8 +249,19 @@ def _blamed(error: BaseException, context: Context) -> str:
     return found.sentence(error) if found else ""
 
 
-def _tell(error: TtmError, debug: bool) -> int:
-    if debug:
+def _tell(error: TtmError, context: Context) -> int:
+    if context.debug:
         traceback.print_exception(error)
-    click.echo(f"ttm: {error}", err=True)
+    click.echo(f"ttm: {_from_where(error, context) or error}", err=True)
     return error.exit_code
+
+
+def _from_where(error: TtmError, context: Context) -> str:
+    """Return what is told of a missing component that had a part in what the command is given; nothing of others."""
+    missing = error if isinstance(error, UnknownNameError) else error.__cause__
+    if not context.parts or not isinstance(missing, UnknownNameError):
+        return ""
+    from ttmarkers.provenance import hint
+
+    found = hint(context.parts, context.plugins, missing.kind, missing.name)
+    return f"{missing}; {found}" if found else ""

@@ -102,7 +102,9 @@ def _job(context: Context, config: Config, options: Mapping[str, Any]) -> Annota
 
 def _run(context: Context, config: Config, job: AnnotationJob, as_json: bool) -> None:
     from ttmarkers.annotation import annotate as run
-    from ttmarkers.earlier import KEY, RUN_SUFFIX
+    from ttmarkers.annotation_job import annotation_parts
+    from ttmarkers.datasets import expand
+    from ttmarkers.earlier import KEY, RUN_SUFFIX, input_parts
     from ttmarkers.manifest import manifest, write_json
 
     try:
@@ -111,11 +113,14 @@ def _run(context: Context, config: Config, job: AnnotationJob, as_json: bool) ->
     except KeyboardInterrupt:
         note(f"what is done is kept in {job.parts}: go on with --resume")
         raise
+    parts = [*annotation_parts(job.plan, context.plugins), *input_parts(expand(job.inputs))]
     facts = {"rows": result.rows, "bad_rows": result.bad, "found": result.found}
     fingerprints = {KEY: job.plan.fingerprints()}
     write_json(
         job.output.with_name(job.output.name + RUN_SUFFIX),
-        manifest("annotate", config, context.plugins, job.inputs, sources=job.plan.sources(), **fingerprints, **facts),
+        manifest(
+            "annotate", config, context.plugins, job.inputs, parts, sources=job.plan.sources(), **fingerprints, **facts
+        ),
     )
     if job.quarantine:
         note(f"{result.bad} bad rows went to {job.quarantine}")

@@ -11,6 +11,7 @@ import click
 from ttmarkers.cli import completing
 from ttmarkers.cli.options import examples, json_option, limit_option, set_option
 from ttmarkers.cli.output import note, print_json, print_table, progress
+from ttmarkers.cli.parts import tell_lacks
 from ttmarkers.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def calibrate(
 
     if not model.is_dir():
         raise ConfigError(f"{model} is no folder: calibrate a model that lies here, then upload it")
+    tell_lacks(context, model=str(model), inputs=marked)
     config = context.config(overrides)
     engine = load_engine(str(model), config.decode, seed=config.seed)
     if not engine.writes or engine.checkpoint is None:

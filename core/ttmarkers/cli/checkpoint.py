@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 from ttmarkers.cli import completing
 from ttmarkers.cli.options import examples, json_option, output_option, set_option
 from ttmarkers.cli.output import note, print_json, print_table
+from ttmarkers.cli.parts import tell_lacks
 from ttmarkers.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,9 +38,11 @@ def checkpoint_show(context: Context, model: str, as_json: bool) -> None:
     """
     from ttmarkers.checkpoint import load_checkpoint
     from ttmarkers.migration import describe
+    from ttmarkers.provenance import lacks
 
     found = load_checkpoint(model)
     mapping = describe(found.wording)
+    lacking = {part: lack for lack in lacks(found.parts, context.plugins) for part in lack.parts}
     if as_json:
         print_json(_to_json(found, mapping))
         return
@@ -53,6 +57,12 @@ def checkpoint_show(context: Context, model: str, as_json: bool) -> None:
     if mapping:
         click.echo()
         _show(mapping)
+    if found.parts:
+        click.echo()
+        rows = [
+            (part.kind, part.name, f"{part.distribution} {part.version}", lacking.get(part)) for part in found.parts
+        ]
+        print_table(("part", "name", "from", ""), [(*row, lack.reason if lack else "") for *row, lack in rows])
 
 
 def _to_json(found: Checkpoint, mapping: Sequence[MarkerMapping]) -> dict[str, Any]:
@@ -65,6 +75,7 @@ def _to_json(found: Checkpoint, mapping: Sequence[MarkerMapping]) -> dict[str, A
         "taxonomy": found.taxonomy.to_json(),
         "migrated": found.migrated is not None,
         "mapping": [each.to_json() for each in mapping],
+        "parts": [part.to_json() for part in found.parts],
     }
 
 
@@ -103,6 +114,7 @@ def checkpoint_migrate(
     from ttmarkers.checkpoint import load_checkpoint
     from ttmarkers.manifest import refuse_existing
     from ttmarkers.migration import describe, migrated, write_migrated
+    from ttmarkers.provenance import KEY, find_parts, to_json
     from ttmarkers.taxonomy_sources import current_taxonomy
 
     if not model.is_dir():
@@ -112,7 +124,10 @@ def checkpoint_migrate(
     if not dry_run and (output is None) != in_place:
         raise ConfigError("give either -o NEW or --in-place, or --dry-run to see what would be mapped")
     config = context.config(overrides)
+    tell_lacks(context, model=str(model))
     found = migrated(load_checkpoint(str(model)), current_taxonomy(context.plugins, config.markers), given)
+    parts = [*found.parts, *find_parts(context.plugins, marker=found.taxonomy.names)]
+    found = replace(found, facts={**found.facts, KEY: to_json(parts)})
     mapping = describe(found.wording)
     folder = None if dry_run else write_migrated(found, model, output)
     if as_json:

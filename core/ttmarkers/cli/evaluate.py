@@ -10,6 +10,7 @@ import click
 from ttmarkers.cli import completing
 from ttmarkers.cli.options import examples, file_option, json_option, limit_option, output_option, set_option
 from ttmarkers.cli.output import note, print_json, print_table, progress
+from ttmarkers.cli.parts import tell_lacks
 from ttmarkers.cli.steering import steer, steering_options
 from ttmarkers.errors import ConfigError, TtmError
 
@@ -110,6 +111,7 @@ def evaluate(
         refuse_existing(output)
     if generations is not None and (steering.policy or steering.markers or steering.negative):
         raise ConfigError("stored answers are not asked: leave out --policy, -m and --not")
+    tell_lacks(context, model=model, inputs=sources.files)
     config = context.config(overrides)
     task = load_task(task_name, context.plugins.tasks(), config)
     cases = _cases(task, sources)
@@ -131,7 +133,7 @@ def evaluate(
     resamples = config.evaluate.resamples
     result = summarise(task_name, policy, task.metrics, [scored], resamples=resamples, seed=config.seed)
     if output:
-        _write(context, config, output, sources, scored, result)
+        _write(context, config, output, sources, scored, result, setting)
     if as_json:
         print_json(result.to_json())
     else:
@@ -244,15 +246,25 @@ def _say_cost(task: Task, cases: Sequence[Any], answers: Sequence[Sequence[Gener
 
 
 def _write(
-    context: Context, config: Config, output: Path, sources: Sources, scored: list[Scored], result: Result
+    context: Context,
+    config: Config,
+    output: Path,
+    sources: Sources,
+    scored: list[Scored],
+    result: Result,
+    setting: Setting,
 ) -> None:
+    from ttmarkers.checkpoint import model_parts
     from ttmarkers.manifest import manifest, write_json
+    from ttmarkers.provenance import find_parts
     from ttmarkers.stored import ANSWERS, write_generations
 
     write_generations(output / ANSWERS, scored)
     write_json(output / "result.json", {"model": sources.model, **result.to_json()})
     facts = {"model": sources.model, "policy": result.policy, "task": result.task}
-    write_json(output / "run.json", manifest("evaluate", config, context.plugins, sources.files, **facts))
+    own = find_parts(context.plugins, task=[result.task], policy=[result.policy])
+    parts = [*own, *setting.asked, *(model_parts(sources.model) if sources.model else ())]
+    write_json(output / "run.json", manifest("evaluate", config, context.plugins, sources.files, parts, **facts))
     note(f"answers, result.json and run.json are in {output}")
 
 

@@ -11,6 +11,7 @@ import click
 from ttmarkers.cli import completing
 from ttmarkers.cli.options import examples, json_option, output_option, set_option
 from ttmarkers.cli.output import note, print_json, progress
+from ttmarkers.cli.parts import tell_lacks
 from ttmarkers.cli.steering import steer, steering_options
 from ttmarkers.errors import ConfigError, DataError
 
@@ -68,8 +69,10 @@ def generate(
     MODEL is a folder or a Hub name. It answers PROMPT, or standard input, or the rows of --input. The markers that
     are not given it infers.
     """
+    from ttmarkers.checkpoint import model_parts
     from ttmarkers.decoding import run_policy
     from ttmarkers.manifest import manifest, refuse_existing, write_json
+    from ttmarkers.provenance import find_parts
 
     if (prompt is not None) + (source is not None) > 1:
         raise ConfigError("give either PROMPT or --input, not both")
@@ -79,6 +82,7 @@ def generate(
         raise ConfigError("--stream prints text as it comes: leave out --json and -o")
     if output:
         refuse_existing(output)
+    tell_lacks(context, model=model, inputs=[source] if source else [])
     config = context.config(overrides)
     steered = steer(context, config, model, steering, explain=explain)
     requests = list(_requests(prompt, source, column, steered))
@@ -86,10 +90,11 @@ def generate(
     answers = run_policy(steered.policy, context.plugins.policies(), steered.engine, requests, steered.options)
     if output:
         _write(output, answers, len(requests))
+        parts = [*find_parts(context.plugins, policy=[steered.policy]), *model_parts(model)]
         facts = {"model": model, "policy": steered.policy, "markers": steered.markers, "negative": steered.negative}
         write_json(
             output.with_name(output.name + ".run.json"),
-            manifest("generate", config, context.plugins, [source] if source else [], **facts),
+            manifest("generate", config, context.plugins, [source] if source else [], parts, **facts),
         )
     elif stream:
         _stream(steered, answers, explain=explain)

@@ -10,6 +10,7 @@ import click
 from ttmarkers.cli import completing
 from ttmarkers.cli.options import examples, json_option, set_option
 from ttmarkers.cli.output import note, print_json, progress
+from ttmarkers.cli.parts import tell_lacks
 
 if TYPE_CHECKING:
     from ttmarkers.cli import Context
@@ -36,6 +37,7 @@ def lint(
     from ttmarkers.lint import Linter, batches
     from ttmarkers.taxonomy_sources import current_taxonomy
 
+    tell_lacks(context, inputs=marked)
     config = context.config(overrides)
     taxonomy = current_taxonomy(context.plugins, config.markers)
     extraction = None if no_lengths else _lengths(context, taxonomy)

@@ -9,6 +9,7 @@ import click
 from ttmarkers.cli import completing
 from ttmarkers.cli.options import examples, json_option, limit_option, set_option, template_option
 from ttmarkers.cli.output import print_json
+from ttmarkers.cli.parts import tell_lacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
 COLOURS = {"prompt": None, "block": "cyan", "answer": "green"}
 
 
-@click.command(
-    epilog=examples("ttm preview marked.jsonl -n 1", "ttm preview marked.jsonl --template compact")
-)
+@click.command(epilog=examples("ttm preview marked.jsonl -n 1", "ttm preview marked.jsonl --template compact"))
 @click.argument("marked", nargs=-1, required=True, metavar="MARKED...", shell_complete=completing.files)
 @limit_option("Only the first N rows.", default=3, show_default=True)
 @click.option(
@@ -58,6 +57,7 @@ def preview(
     MARKED are annotated rows. They are shown with prompt, block and answer, with the markers that dropout took from
     the prompt and, if a model is named, with its tokens.
     """
+    tell_lacks(context, inputs=marked)
     config = context.config([*overrides, *([f"template={template}"] if template else [])])
     encoder = _encoder(model) if model else None
     for pair in _pairs(context, config, marked, limit, epoch):

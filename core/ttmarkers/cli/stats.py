@@ -9,6 +9,7 @@ import click
 from ttmarkers.cli import completing
 from ttmarkers.cli.options import FILE, examples, json_option, set_option
 from ttmarkers.cli.output import note, print_json, print_table
+from ttmarkers.cli.parts import tell_lacks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,7 @@ def stats(
     from ttmarkers.stats import count
     from ttmarkers.taxonomy_sources import current_taxonomy
 
+    tell_lacks(context, inputs=marked)
     config = context.config(overrides)
     if html:
         refuse_existing(html, "--html")

@@ -68,10 +68,12 @@ def train(
 
     MARKED are rows that were tagged by a language model or by people.
     """
-    from ttmarkers.guides import read_guides
+    from ttmarkers.earlier import input_parts
+    from ttmarkers.guides import read_guides, spoken_of
     from ttmarkers.manifest import manifest, refuse_existing, write_json
     from ttmarkers.marked import read_marked
     from ttmarkers.protocols import TrainableExtractor
+    from ttmarkers.provenance import find_parts
     from ttmarkers.registry import resolve
     from ttmarkers.tagging import TaggerJob
     from ttmarkers.taxonomy_sources import current_taxonomy
@@ -90,7 +92,9 @@ def train(
     )
     options = {"encoder": encoder} if encoder else {}
     report = factory.train(TaggerJob(rows, types, guides, output, config.seed, options))
-    write_json(output / "run.json", manifest("tagger train", config, context.plugins, marked, rows=len(rows)))
+    guide = [entry.component.name for entry in context.plugins.guides() if spoken_of(entry.component) & set(names)]
+    parts = [*find_parts(context.plugins, extractor=[extractor], marker=names, guide=guide), *input_parts(marked)]
+    write_json(output / "run.json", manifest("tagger train", config, context.plugins, marked, parts, rows=len(rows)))
     for name, reason in report.skipped.items():
         note(f"{name} was not learnt: {reason}")
     note(f"the tagger is in {output}; agreement with held-out rows:")

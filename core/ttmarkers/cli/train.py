@@ -18,6 +18,7 @@ from ttmarkers.cli.options import (
     template_option,
 )
 from ttmarkers.cli.output import note, print_json
+from ttmarkers.cli.parts import tell_lacks
 from ttmarkers.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -69,10 +70,12 @@ def train(
     MARKED are files that ttm annotate wrote. Keys under train. that are not ours go to TRL's SFTConfig under TRL's own
     names.
     """
+    tell_lacks(context, inputs=marked)
     given = {"train.model": model, "train.strategy": strategy, "template": template}
     config = context.config([*overrides, *(f"{key}={value}" for key, value in given.items() if value)])
     if not config.train.model:
         raise ConfigError("no model is named: give --model, such as scratch:tiny, or train.model in the config")
+    tell_lacks(context, model=config.train.model)
 
     from ttmarkers.hub import check_name, push
     from ttmarkers.processes import is_first
