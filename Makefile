@@ -8,8 +8,10 @@ lint:
 	ruff check .
 	lint-imports --no-logo
 
+# the second time as users' checkers see the installed package
 types:
 	mypy
+	mypy --config-file tests/typed/mypy.ini --cache-dir .mypy_cache/typed tests/typed
 
 # links, anchors and pages that no menu names are errors; nothing is fetched
 docs:
