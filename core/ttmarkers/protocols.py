@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ttmarkers.generation import Engine
     from ttmarkers.guides import Briefing
     from ttmarkers.plugins import Plugins
+    from ttmarkers.provenance import Part
     from ttmarkers.records import Example, Found, Generation, Metric, Request, Score, Spending, Value
     from ttmarkers.tagging import TaggerJob, TaggerReport
     from ttmarkers.training import TrainingJob
@@ -167,6 +168,7 @@ class Setting:
         checkpoint: the content of the model's ``markers.json``; None for stored answers and models without one.
         against: case -> the answer of the system that is compared with (``--against``); empty if there is none.
         say: takes lines for people.
+        asked: extractors that are asked about answers; a task that asks any adds the parts that they have.
     """
 
     config: Config
@@ -174,6 +176,7 @@ class Setting:
     checkpoint: Checkpoint | None = None
     against: Mapping[str, str] = field(default_factory=dict)
     say: Callable[[str], None] = lambda line: None
+    asked: list[Part] = field(default_factory=list)
 
 
 @runtime_checkable
