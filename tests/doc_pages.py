@@ -4,7 +4,7 @@ A directive is an HTML comment, which no reader sees. In front of a block, for t
 
     <!-- norun: WHY -->          it is not run, but what can be checked of it without running is
     <!-- output varies: WHY -->  what stands below its commands is not compared
-    <!-- run with: WORDS -->     its ``ttm`` commands get these words more, such as ``--set train.max_steps=2``
+    <!-- set: KEY=VALUE ... -->  commands that take ``--set`` get these more, so that the block is run in seconds
     <!-- file: NAME -->          it is written as this file, as ``title="NAME"`` behind the language does
     <!-- yaml: KIND -->          ``config``, ``experiment``, ``guide``, or ``other`` of another program
 
@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "examples/*/README.md")
-BLOCK_DIRECTIVES = ("norun", "output varies", "run with", "file", "yaml")
+BLOCK_DIRECTIVES = ("norun", "output varies", "set", "file", "yaml")
 GIVEN = "given"
 _FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,}) *(?P<language>[\w+-]*) *(?P<rest>.*)$")
 _COMMENT = re.compile(r"^ *<!-- (?P<name>[a-z ]+): (?P<text>.+?) -->$")
@@ -113,7 +113,7 @@ def parse_page(page: str, text: str) -> list[Block | Given]:
             named = {"file": title[1]} if title else {}
             items.append(Block(page, number, fence["language"], body, {**named, **waiting}))
             waiting = {}
-        elif line.strip() and waiting:
+        elif line.strip() and waiting and not line.startswith("<!--"):
             raise ValueError(f"{page}:{number}: {', '.join(waiting)} stands in front of no block")
     return items
 
