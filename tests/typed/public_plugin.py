@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -163,7 +163,7 @@ class Wish:
 class Smiles:
     """Share of answers that smile where they should."""
 
-    metrics: ClassVar[Mapping[str, Metric]] = {
+    metrics: Mapping[str, Metric] = {
         "smiles": Metric("higher"),
         "length": Metric("neither", share=False, combine=lambda sums: sums[0] / sums[1]),
     }
@@ -172,7 +172,7 @@ class Smiles:
     def cases(self, rows: Iterable[Mapping[str, Any]] | None) -> list[Wish]:
         """Return the cases of rows, or of two of our own."""
         rows = [{"text": "Cheer up!", "mood": "happy"}, {"text": "Be sad.", "mood": "sad"}] if rows is None else rows
-        cases = []
+        cases: list[Wish] = []
         for number, row in enumerate(rows, 1):
             if not isinstance(row.get("text"), str) or row.get("mood") not in ("happy", "sad"):
                 raise DataError(f"row {number}: write a text, and a mood that is happy or sad")
