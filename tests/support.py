@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import signal
@@ -11,15 +10,17 @@ import subprocess
 import sys
 import textwrap
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 from ttmarkers.config import make_config
 from ttmarkers.plan import Plan, make_plan
 from ttmarkers.records import MarkedExample, Message, Origin
 from ttmarkers.registry import Entry, Registry
+from ttmarkers.testing import Outcome as Outcome
+from ttmarkers.testing import ttm as ttm
+from ttmarkers.testing import write_rows as write_rows
+from ttmarkers.testing.modules import HEAVY as HEAVY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from ttmarkers.taxonomy import Taxonomy
 
 TTM = Path(sys.executable).parent / "ttm"
-
-HEAVY = ("torch", "transformers", "trl", "datasets", "spacy", "fasttext", "lingua", "magika", "scipy", "numpy")
-HEAVY += ("matplotlib", "llguidance", "openai", "sklearn", "sentence_transformers", "ray", "pyarrow")
-"""Packages that take long to import."""
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|end|>\n{% endfor %}"
@@ -46,39 +43,6 @@ GREETINGS = (
 
 ENGLISH = {"prompt": "How do I sort a list of numbers by their last digit in Python?", "completion": "With a key."}
 FRENCH = {"prompt": "Comment trier une liste de nombres d'après leur dernier chiffre ?", "completion": "Avec une clé."}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command printed, and the code that it exited with."""
-
-    code: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        """Return what stands on standard output as JSON."""
-        return json.loads(self.out)
-
-    def lines(self) -> list[Any]:
-        """Return what stands on standard output as JSON lines."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-def ttm(*words: object, stdin: str = "") -> Outcome:
-    """Run the command line in this process."""
-    from ttmarkers.cli import main
-
-    out, err = io.StringIO(), io.StringIO()
-    code: object = 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), mock.patch("sys.stdin", io.StringIO(stdin)):
-        try:
-            main([str(word) for word in words])
-        except SystemExit as stop:
-            code = stop.code
-    if not isinstance(code, int):
-        raise TypeError(f"the command line exits with {code!r}, which is no number")
-    return Outcome(code, out.getvalue(), err.getvalue())
 
 
 def ok(done: Outcome) -> Outcome:
@@ -177,12 +141,6 @@ def distribution(
     (info / "entry_points.txt").write_text("\n".join(["[ttmarkers]", *lines, ""]), encoding="utf-8")
     for module, source in modules.items():
         (site / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
-
-
-def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
-    """Write rows as JSON lines."""
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

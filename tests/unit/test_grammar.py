@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostile import markers_of, taxonomies
+from shipped import PAPER, SHIPPED, SOURCES, templates
 from ttmarkers.components import MarkerType
 from ttmarkers.errors import DataError, UnknownNameError
-from ttmarkers.plugins import create_plugins
-from ttmarkers.taxonomy import Taxonomy, make_taxonomy
+from ttmarkers.taxonomy import Taxonomy
 from ttmarkers.template import Template
-from ttmarkers.template_source import read_source
+from ttmarkers.testing.templates import Acceptor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,24 +26,12 @@ if TYPE_CHECKING:
     from ttmarkers.grammar import BlockGrammar
     from ttmarkers.records import Value
 
-_PLUGINS = create_plugins(third_party=False)
-PAPER = make_taxonomy(_PLUGINS.marker_types().all())
-SOURCES = {entry.component.name: read_source(entry.component) for entry in _PLUGINS.templates()}
-SHIPPED = {name: Template(name, source, PAPER) for name, source in SOURCES.items()}
 BYTES = llguidance.LLTokenizer("byte")
-
-templates = pytest.mark.parametrize("name", sorted(SHIPPED))
 
 
 def accepts(grammar: BlockGrammar, text: str, tokenizer: llguidance.LLTokenizer = BYTES) -> bool:
     """Whether a text is a sentence of a grammar, from its first byte to its last."""
-    matcher = llguidance.LLMatcher(tokenizer, llguidance.grammar_from("lark", grammar.to_lark()))
-    assert not matcher.is_error(), matcher.get_error()
-    tokens = tokenizer.tokenize_bytes(text.encode())
-    if matcher.validate_tokens(tokens) < len(tokens):
-        return False
-    assert matcher.consume_tokens(tokens)
-    return bool(matcher.is_accepting())
+    return Acceptor(grammar, tokenizer)(text)
 
 
 @given(values=st.lists(st.sampled_from(PAPER.get("format").values), min_size=1, max_size=6, unique=True))

@@ -9,23 +9,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hostile import SNIPPETS, markers_of, taxonomies
+from shipped import PAPER, SHIPPED, SOURCES, templates
 from ttmarkers.components import MarkerType
 from ttmarkers.errors import DataError, UnknownNameError
-from ttmarkers.plugins import create_plugins
-from ttmarkers.taxonomy import Taxonomy, make_taxonomy
+from ttmarkers.taxonomy import Taxonomy
 from ttmarkers.template import Template
-from ttmarkers.template_source import read_source
 
 if TYPE_CHECKING:
     from ttmarkers.records import Value
 
-_PLUGINS = create_plugins(third_party=False)
-PAPER = make_taxonomy(_PLUGINS.marker_types().all())
-SOURCES = {entry.component.name: read_source(entry.component) for entry in _PLUGINS.templates()}
-SHIPPED = {name: Template(name, source, PAPER) for name, source in SOURCES.items()}
 MARKERS: dict[str, Value] = {"lang": "French", "task": "CodeFix", "length_tokens": 199, "quality": 0.5}
-
-templates = pytest.mark.parametrize("name", sorted(SHIPPED))
 
 
 def test_golden_blocks() -> None:

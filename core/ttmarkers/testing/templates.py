@@ -6,7 +6,7 @@ import random
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ttmarkers.components import MarkerType
 from ttmarkers.errors import ConfigError
@@ -144,7 +144,7 @@ def reads_back_what_it_writes(probe: Probe) -> None:
 def has_a_grammar_of_what_it_writes(probe: Probe) -> None:
     """A model that is held to the grammar can write every block, and none that is not whole."""
     for template in probe.templates():
-        accepts = acceptor(template.grammar())
+        accepts = Acceptor(template.grammar())
         for markers in _some(template.taxonomy):
             text = template.render(markers) + template.after
             if not accepts(text):
@@ -153,7 +153,7 @@ def has_a_grammar_of_what_it_writes(probe: Probe) -> None:
                 )
             if accepts(text[:-1]) or accepts(text + "x"):
                 raise Breach(f"its grammar takes {short(text)} for whole when it is not: end blocks with a closing")
-            if not acceptor(template.grammar(markers, required=markers))(text):
+            if not Acceptor(template.grammar(markers, required=markers))(text):
                 raise Breach(f"its grammar refuses {short(text)} where these markers are fixed: write each value once")
 
 
@@ -177,16 +177,18 @@ def is_parted_from_the_answer(probe: Probe) -> None:
                     raise Breach(f"of {short(text)}, sign by sign, another answer comes: end blocks with a closing")
 
 
-def acceptor(grammar: BlockGrammar) -> _Acceptor:
-    """Return what says whether a text is a sentence of a grammar, from its first byte to its last."""
-    return _Acceptor(grammar)
+class Acceptor:
+    """Says whether a text is a sentence of a grammar, from its first byte to its last.
 
+    Args:
+        grammar: of a template's blocks.
+        tokenizer: of llguidance, by whose tokens the text is read; bytes by default.
+    """
 
-class _Acceptor:
-    def __init__(self, grammar: BlockGrammar) -> None:
+    def __init__(self, grammar: BlockGrammar, tokenizer: Any = None) -> None:
         import llguidance
 
-        self._tokenizer = llguidance.LLTokenizer("byte")
+        self._tokenizer = tokenizer or llguidance.LLTokenizer("byte")
         self._grammar = llguidance.grammar_from("lark", grammar.to_lark())
         self._matcher = llguidance.LLMatcher(self._tokenizer, self._grammar)
         if self._matcher.is_error():
@@ -195,6 +197,7 @@ class _Acceptor:
             )
 
     def __call__(self, text: str) -> bool:
+        """Tell whether the text is one."""
         matcher = self._matcher.deep_copy()
         tokens = self._tokenizer.tokenize_bytes(text.encode())
         if matcher.validate_tokens(tokens) < len(tokens):
