@@ -82,7 +82,9 @@ def settings(arguments: list[str], wanted: str) -> list[str]:
 def _parsed(arguments: list[str], context: Context) -> list[click.Context]:
     """Return the contexts into which click takes a command line apart, as it does before it runs a command."""
     command: click.Command = cli
-    name, parent, found = "ttm", None, []
+    name = "ttm"
+    parent: click.Context | None = None
+    found: list[click.Context] = []
     while True:
         try:
             step = command.make_context(name, list(arguments), parent=parent, obj=context)

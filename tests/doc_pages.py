@@ -119,7 +119,8 @@ def parse_page(page: str, text: str) -> list[Block | Given]:
 
 
 def _body(page: str, start: int, fence: re.Match[str], lines: enumerate[str]) -> str:
-    indent, found = len(fence["indent"]), []
+    indent = len(fence["indent"])
+    found: list[str] = []
     for _, line in lines:
         stripped = line.strip()
         if stripped.startswith(fence["fence"]) and not stripped.strip(fence["fence"][0]):

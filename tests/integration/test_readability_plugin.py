@@ -1,4 +1,7 @@
-"""The example plugin as a user has it: built, installed by pip beside the framework, and used through all commands."""
+"""The example plugin as a user has it: built, installed by pip beside the framework, and used through all commands.
+
+Its own tests run with the tutorial, whose files are the plugin's (`tests/docs`).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support import environment, ok, read_rows, ttm, write_rows
+from support import ok, read_rows, ttm, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,15 +168,6 @@ def test_the_embedded_sample_is_asked_in_words_without_the_marker(tmp_path: Path
     result = ok(ttm("evaluate", "--task", "readability", *stored, "--json")).json()
     shares = {name: result["metrics"][name]["value"] for name in ("adherence", "measured")}
     assert shares == {"adherence": pytest.approx(2 / 3), "measured": pytest.approx(2 / 3)}
-
-
-def test_its_own_tests_pass(installed: Path) -> None:
-    """As its author runs them: against the installed plugin."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", PLUGIN / "tests"]
-    done = subprocess.run(
-        command, env=environment(installed), cwd=PLUGIN, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stdout
 
 
 def test_its_model_is_used_without_the_plugin(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
