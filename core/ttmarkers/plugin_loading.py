@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import time
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from ttmarkers import __version__, hookspecs
+from ttmarkers.compat import TtmDeprecationWarning, old_in_component, old_in_warning
 from ttmarkers.components import (
     Component,
     ExtractorComponent,
@@ -29,6 +31,7 @@ from ttmarkers.plugin_errors import UPGRADE, explain, too_old, unknown_hook
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ttmarkers.compat import Deprecation
     from ttmarkers.discovery import Candidate
 
 PREFIX = "ttm_"
@@ -91,8 +94,8 @@ class Hooks:
         self._manager.add_hookspecs(specs)
         self._arguments = dict(arguments or {})
 
-    def register(self, key: str, module: object) -> tuple[str, ...]:
-        """Register a module's hooks and return their names.
+    def register(self, key: str, module: object) -> tuple[tuple[str, ...], list[Deprecation]]:
+        """Register a module's hooks; return their names, and what is old in them.
 
         Raises:
             PluginError: if it implements a name that is no hook, or one without ``hookimpl``.
@@ -105,14 +108,17 @@ class Hooks:
         if unmarked:
             raise PluginError(f"{unmarked[0]} is not marked with @hookimpl")
         try:
-            self._manager.register(module, name=key)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                self._manager.register(module, name=key)
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
             if self._manager.is_registered(module):
                 self._manager.unregister(module)
             hooks = [name for name in vars(self._manager.hook) if name.startswith(PREFIX)]
             raise PluginError(unknown_hook(str(error), hooks)) from error
-        return tuple(sorted(caller.name for caller in self._manager.get_hookcallers(module) or []))
+        names = sorted(caller.name for caller in self._manager.get_hookcallers(module) or [])
+        return tuple(names), [found for each in caught if (found := old_in_warning(each.message))]
 
     def call(self, hook: str, wanted: type[Any], module: object) -> list[Any]:
         """Return what a module's implementation of a hook yields; nothing if it has none.
@@ -167,14 +173,24 @@ class Loading:
         start = time.perf_counter()
         self.record = replace(self.record, import_seconds=start - self._start)
         try:
-            names = hooks.register(key_of(self._candidate), module)
-            source = self.record.source
+            names, old = hooks.register(key_of(self._candidate), module)
             for hook, wanted in kinds().items():
-                self.offers[hook] = [_signed(item, source) for item in hooks.call(hook, wanted, module)]
+                found = hooks.call(hook, wanted, module)
+                self.offers[hook] = [_signed(item, self.record.source) for item in found]
+                old += [each for item in found for each in old_in_component(item)]
+            self._warn(module, old)
         finally:
             self.record = replace(self.record, hook_seconds=time.perf_counter() - start)
         notes = self.record.notes if names else (*self.record.notes, "implements no hook: it offers nothing")
         self.record = replace(self.record, hooks=names, notes=notes)
+
+    def _warn(self, module: Any, old: Sequence[Deprecation]) -> None:
+        """Tell of what is old in the plugin, each thing once."""
+        for found in dict.fromkeys(old):
+            sentence = found.sentence(f"plugin {self.record.name} of {self.record.source}")
+            self.record = replace(self.record, notes=(*self.record.notes, sentence))
+            place = str(getattr(module, "__file__", self._candidate.module))
+            warnings.warn_explicit(sentence, TtmDeprecationWarning, place, 1)
 
     def _fail(self, error: BaseException) -> None:
         """Note why the plugin cannot be used."""

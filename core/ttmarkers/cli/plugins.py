@@ -63,6 +63,29 @@ def plugins_list(context: Context, as_json: bool, kinds: tuple[str, ...], timing
             click.echo(f"{row['name']} ({row['distribution']} {row['version']}): {said}")
 
 
+@plugins.command("hooks", epilog=examples("ttm plugins hooks --markdown > hooks.md"))
+@click.option("--markdown", is_flag=True, help="Print all hooks and signatures as a page.")
+@json_option
+def plugins_hooks(as_json: bool, markdown: bool) -> None:
+    """List the hooks that a plugin may implement.
+
+    As JSON or as a page, all that plugins depend on is there: the hooks' arguments, the fields of components, the
+    methods of what their factories return.
+    """
+    from ttmarkers.hooks_page import page
+    from ttmarkers.signatures import signatures
+
+    if markdown:
+        click.echo(page(), nl=False)
+    elif as_json:
+        print_json(signatures())
+    else:
+        rows = [
+            (name, ", ".join(hook["arguments"]) or "-", hook["yields"]) for name, hook in signatures()["hooks"].items()
+        ]
+        print_table(("hook", "arguments", "returns"), rows)
+
+
 def _row(record: PluginRecord, plugins: Plugins, kinds: Sequence[str]) -> dict[str, Any]:
     """Return what is known of a plugin, with its components of some kinds."""
     components = {
