@@ -50,7 +50,7 @@ def test_help_lists_every_command() -> None:
     """Help shows every command with its line, in the order of the loop."""
     done = ttm("--help")
     assert (done.code, done.err) == (0, "")
-    lines = [line.split(maxsplit=1) for line in done.out.split("Commands:")[1].strip().splitlines()]
+    lines = [line.split(maxsplit=1) for line in done.out.split("Commands:\n")[1].partition("\n\n")[0].splitlines()]
     assert [(name, text) for name, text in lines if name in COMMANDS] == list(COMMANDS.items())
 
 

@@ -95,6 +95,13 @@ def test_list_says_what_the_commands_say() -> None:
     assert {name: first_sentence(ALL[f"ttm {name}"].command) for name in COMMANDS} == COMMANDS
 
 
+def test_groups_are_in_order() -> None:
+    """A group lists first what one does first: its commands in the order in which they are written."""
+    for context in ALL.values():
+        if isinstance(context.command, click.Group) and context.parent:
+            assert context.command.list_commands(context) == list(context.command.commands)
+
+
 @every_command
 def test_every_option_has_help(path: str) -> None:
     """Every option is explained by a sentence, and every argument is spoken of in the command's help."""
@@ -252,7 +259,10 @@ def test_examples_are_true(line: str, plugins: Plugins, taxonomy: Taxonomy) -> N
     for name, kind in CHOSEN.items():
         if given.get(name):
             getattr(plugins, kind)().get(given[name])
-    load_config(None, given.get("overrides", ()))
+    settings = given.get("overrides", ())
+    if context.info_name == "experiment":
+        assert all(setting.startswith("config.") for setting in settings)
+    load_config(None, [setting.removeprefix("config.") for setting in settings])
     taxonomy.check(parse_markers(given.get("markers", ()), "-m"))
     taxonomy.check(parse_markers(given.get("negative", ()), "--not"))
     taxonomy.select(parse_strengths(given.get("strengths", ())))

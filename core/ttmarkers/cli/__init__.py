@@ -147,7 +147,11 @@ class Group(click.Group):
         return ctx.ensure_object(Context).plugins
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Begin with ttm quickstart. What a command does, with examples: ttm COMMAND --help.",
+)
 @click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="Config file in YAML.")
 @click.option(
     "--no-plugin",

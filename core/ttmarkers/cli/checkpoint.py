@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ttmarkers.cli import completing
-from ttmarkers.cli.options import examples, json_option, output_option, set_option
+from ttmarkers.cli.options import Ordered, examples, json_option, output_option, set_option
 from ttmarkers.cli.output import note, print_json, print_table
 from ttmarkers.cli.parts import tell_lacks
 from ttmarkers.errors import ConfigError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ttmarkers.migration import MarkerMapping
 
 
-@click.group()
+@click.group(cls=Ordered)
 def checkpoint() -> None:
     """Show what a model knows of markers; migrate it."""
 

@@ -123,18 +123,31 @@ def strengths(context: click.Context, param: click.Parameter, word: str) -> list
 def settings(context: click.Context, _param: click.Parameter, word: str) -> list[CompletionItem[str]]:
     """Complete ``KEY=VALUE`` of the config: section by section, then the values of keys that have a list of them."""
     key, equals, value = word.partition("=")
-    if not equals:
-        return _keys(context, word)
-    before = f"{key}="
-    if key in CHOSEN:
-        return _components(context, CHOSEN[key], value, before=before)
+    return _plain(_values(context, key), value, before=f"{key}=") if equals else _keys(context, word)
+
+
+def experiment_settings(context: click.Context, param: click.Parameter, word: str) -> list[CompletionItem[str]]:
+    """Complete ``KEY=VALUE`` of an experiment, which holds a config under the key ``config``."""
+    from ttmarkers.experiment import ExperimentConfig
+    from ttmarkers.settings import keys
+
+    section, dot, rest = word.partition(".")
+    if dot:
+        inside = settings(context, param, rest) if section == "config" else []
+        return [CompletionItem(f"{section}.{item.value}", type=item.type, help=item.help) for item in inside]
+    found = keys(ExperimentConfig)
+    return [
+        CompletionItem(f"{key}{'.' if more else '='}", type=OPEN) for key, more in found.items() if key.startswith(word)
+    ]
+
+
+def _values(context: click.Context, key: str) -> Iterable[str]:
+    """Return the values of a key, as far as they are known."""
     section, _, last = key.rpartition(".")
+    if key in CHOSEN:
+        return _told(context, CHOSEN[key])
     if section in ("decode.markers", "decode.negative"):
-        return _plain(_taxonomy(context).get(last).values, value, before=before)
-    return _plain(_values(key), value, before=before)
-
-
-def _values(key: str) -> Iterable[str]:
+        return _taxonomy(context).get(last).values
     from ttmarkers.config import Config
     from ttmarkers.settings import choices
     from ttmarkers.taxonomy import PROFILES
@@ -163,9 +176,13 @@ def _keys(context: click.Context, word: str) -> list[CompletionItem[str]]:
 
 
 def _components(context: click.Context, kind: str, word: str, before: str = "") -> list[CompletionItem[str]]:
+    return _plain(_told(context, kind), word, before=before)
+
+
+def _told(context: click.Context, kind: str) -> dict[str, str]:
+    """Return the names of components, with what each says of itself."""
     registry: Iterable[Any] = getattr(_ours(context).plugins, kind)()
-    found = {entry.component.name: entry.component.summary for entry in registry}
-    return _plain(found, word, before=before)
+    return {entry.component.name: entry.component.summary for entry in registry}
 
 
 def _plain(words: Iterable[str], begin: str, *, before: str = "") -> list[CompletionItem[str]]:

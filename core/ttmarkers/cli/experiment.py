@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ttmarkers.cli import completing
-from ttmarkers.cli.options import examples, json_option, output_option, set_option
+from ttmarkers.cli.options import examples, json_option, output_option, setting_option
 from ttmarkers.cli.output import note, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from ttmarkers.cli import Context
 
 
-@click.command(epilog=examples("ttm experiment experiment.yaml -o runs --set train.max_steps=100"))
+@click.command(epilog=examples("ttm experiment experiment.yaml -o runs --set config.train.max_steps=100"))
 @click.argument(
     "files",
     nargs=-1,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     shell_complete=completing.files,
 )
 @output_option("Folder of models, answers and the report.", required=True)
-@set_option
+@setting_option(completing.experiment_settings)
 @json_option
 @click.pass_obj
 def experiment(
@@ -33,8 +33,8 @@ def experiment(
 ) -> None:
     """Train and measure a grid of systems, and report.
 
-    CONFIG is a file that names systems, measures and a grid. What is done is kept in the folder: run again, it goes on
-    where it was.
+    CONFIG is a file that names systems, measures and a grid; what the systems share stands there under config. What is
+    done is kept in the folder: run again, it goes on where it was.
     """
     from ttmarkers.experiment import read_experiment
 

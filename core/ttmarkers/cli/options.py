@@ -1,4 +1,4 @@
-"""Options that several commands have: one name, one meaning, one type and one metavar each; and examples of use."""
+"""What commands share: options of one name, one meaning, one type and one metavar; examples of use; groups in order."""
 
 from __future__ import annotations
 
@@ -18,14 +18,20 @@ F = TypeVar("F", bound="Callable[..., Any]")
 FILE = click.Path(path_type=Path, dir_okay=False)
 """A file that is written."""
 
-set_option = click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Set a config key, such as seed=1 (may be repeated).",
-    shell_complete=completing.settings,
-)
+
+def setting_option(completer: completing.Completer) -> Callable[[F], F]:
+    """Return ``--set``; a completer knows its keys."""
+    return click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Set a config key, such as seed=1 (may be repeated).",
+        shell_complete=completer,
+    )
+
+
+set_option = setting_option(completing.settings)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 resume_option = click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
 template_option = click.option(
@@ -34,6 +40,14 @@ template_option = click.option(
     help="Block template (ttm templates list), or a .jinja file; by default the config's, else paper.",
     shell_complete=completing.names("templates", files=True),
 )
+
+
+class Ordered(click.Group):
+    """A group whose commands are listed in the order in which they are written."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands."""
+        return list(self.commands)
 
 
 def file_option(name: str, text: str, **settings: Any) -> Callable[[F], F]:

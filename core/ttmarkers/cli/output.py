@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ttmarkers.cli.options import json_option as json_option
-from ttmarkers.cli.options import set_option as set_option
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ttmarkers.cli.options import examples, json_option, kind_option
+from ttmarkers.cli.options import Ordered, examples, json_option, kind_option
 from ttmarkers.cli.output import print_json, print_table
 from ttmarkers.cli.scaffold import new
 
@@ -31,12 +31,9 @@ KINDS = {
 """The kinds of components, and the methods of `Plugins` that return them."""
 
 
-@click.group()
+@click.group(cls=Ordered)
 def plugins() -> None:
     """List plugins, and begin new ones."""
-
-
-plugins.add_command(new)
 
 
 @plugins.command("list", epilog=examples("ttm plugins list --kind extractor", "ttm plugins list --timing"))
@@ -84,6 +81,9 @@ def plugins_hooks(as_json: bool, markdown: bool) -> None:
             (name, ", ".join(hook["arguments"]) or "-", hook["yields"]) for name, hook in signatures()["hooks"].items()
         ]
         print_table(("hook", "arguments", "returns"), rows)
+
+
+plugins.add_command(new)
 
 
 def _row(record: PluginRecord, plugins: Plugins, kinds: Sequence[str]) -> dict[str, Any]:

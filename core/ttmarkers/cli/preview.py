@@ -36,7 +36,7 @@ COLOURS = {"prompt": None, "block": "cyan", "answer": "green"}
     show_default=True,
     type=click.IntRange(0),
     metavar="N",
-    help="Show the rows of this epoch, for dropout differs.",
+    help="Show the rows as this epoch has them: dropout differs.",
 )
 @template_option
 @set_option

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ttmarkers.cli import completing
-from ttmarkers.cli.options import examples, file_option, json_option, output_option, set_option, types_option
+from ttmarkers.cli.options import Ordered, examples, file_option, json_option, output_option, set_option, types_option
 from ttmarkers.cli.output import note, print_json, print_table
 from ttmarkers.errors import ConfigError, DataError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SHOWN = 12  # values in a confusion table for people
 
 
-@click.group()
+@click.group(cls=Ordered)
 def tagger() -> None:
     """Train taggers on tagged rows, and check taggers."""
 
