@@ -176,7 +176,7 @@ def test_two_of_one_name(site: Path) -> None:
     "line", ["ttm ", "ttm train x --", "ttm train x --set dropout.", "ttm generate m -m lang=", "ttm train --model "]
 )
 def test_nothing_heavy(line: str, tmp_path: Path) -> None:
-    """Completion imports nothing heavy, and takes less than half a second of a processor."""
+    """Completion imports nothing heavy, and takes less than a second of a processor."""
     code = """
         import atexit, json, resource, sys
         from pathlib import Path
@@ -195,7 +195,7 @@ def test_nothing_heavy(line: str, tmp_path: Path) -> None:
     assert done.out.strip(), done
     loaded, seconds = json.loads(told.read_text(encoding="utf-8"))
     assert loaded == []
-    assert seconds < 0.5
+    assert seconds < 1
 
 
 @pytest.mark.parametrize("asked", ["tcsh_complete", "bash_nothing", "nonsense", "bash_source"])
