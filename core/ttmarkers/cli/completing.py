@@ -6,6 +6,7 @@ completes has no place for errors.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -193,11 +194,12 @@ def _plain(words: Iterable[str], begin: str, *, before: str = "") -> list[Comple
 
 def _taxonomy(context: click.Context) -> Taxonomy:
     """Return the markers of the model that the command line names, if it lies here; else those of all plugins."""
-    from ttmarkers.checkpoint import FILE, load_checkpoint
     from ttmarkers.taxonomy import make_taxonomy
 
     # click does not say what stands before an option whose value is being written
-    for word in _ours(context).typed:
+    for word in filter(os.path.isdir, _ours(context).typed):
+        from ttmarkers.checkpoint import FILE, load_checkpoint
+
         if (Path(word) / FILE).is_file():
             wording = load_checkpoint(word).wording
             return wording.users or wording.learned
