@@ -7,6 +7,7 @@ share. What it does later, in a command or a component, is its own business.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from contextlib import contextmanager, suppress
@@ -158,6 +159,10 @@ class _Loader(SourceFileLoader):
         self._guard.note(module)
 
 
+_NOBODY = io.StringIO()
+"""Takes what is printed where there is no standard error."""
+
+
 class _Telling:
     """Stands in for ``sys.stdout``: passes all to standard error, and tells that something was written."""
 
@@ -167,7 +172,7 @@ class _Telling:
     def __getattr__(self, name: str) -> Any:
         if name in ("write", "writelines", "buffer"):
             self._printed.append(PRINTED)
-        return getattr(sys.stderr, name)
+        return getattr(sys.stderr or _NOBODY, name)
 
 
 PRINTED = "printed to standard output, which went to standard error"
@@ -216,7 +221,8 @@ def _native_prints(noticed: list[str]) -> Iterator[None]:
                 size = os.fstat(holder).st_size
                 if size:
                     noticed.append(PRINTED)
-                    os.write(2, os.pread(holder, size, 0))
+                    if sys.__stderr__ is not None:  # else 2 may be any file's number
+                        os.write(2, os.pread(holder, size, 0))
                 os.close(holder)
 
 

@@ -181,7 +181,9 @@ def test_extractor_at_row_10000(faulty: Path, tmp_path: Path) -> None:
 
     apart = tmp_path / "apart.jsonl"
     words[3] = apart
-    ok(ttm_process(*words, *fault, "--quarantine", bad, site=faulty))
+    done = ok(ttm_process(*words, *fault, "--quarantine", bad, "--json", site=faulty))
+    assert done.json()["rows"] == 10_299  # whatever the child process prints
+    assert "[native work]" in done.err
     assert len(read_rows(apart)) == 10_299
     (entry,) = read_rows(bad)
     assert (entry["row"], entry["reason"], entry["content"]["completion"]) == (10_000, reason, "10000 words bang")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support import distribution, ok, python_process, ttm_process
+from support import TTM, distribution, environment, ok, python_process, ttm_process
 from ttmarkers import __version__
 
 if TYPE_CHECKING:
@@ -189,3 +191,16 @@ def test_library_is_guarded_too(site: Path) -> None:
     done = ok(python_process(code, site=site))
     assert done.out == "mine\n"
     assert sorted(done.err.split()) == ["[a]", "[b]"]
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-", "<&-"])
+def test_closed_streams(site: Path, closed: str) -> None:
+    """A plugin that prints fails nothing where there is nobody to print to."""
+    distribution(site, "ttmarkers-loud", {"loud": "import os\nprint('[a]')\nos.write(1, b'[b]\\n')"})
+    command = ["sh", "-c", f'"$0" plugins list --json {closed}', str(TTM)]
+    done = subprocess.run(command, env=environment(site), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    if "1>" in closed:
+        assert done.stdout == ""
+    else:
+        assert [entry["status"] for entry in json.loads(done.stdout)] == ["ok", "ok"]
