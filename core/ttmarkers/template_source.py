@@ -82,10 +82,20 @@ class Macros:
         return Frame(prefix, suffix)
 
 
-def template_component(name: str, plugins: Plugins) -> TemplateComponent:
-    """Return a registered template, or one made of a file whose name ends with ``.jinja``."""
+def template_component(name: str, plugins: Plugins, *, where: str = "template") -> TemplateComponent:
+    """Return a registered template, or one made of a file whose name ends with ``.jinja``.
+
+    Args:
+        name: of the template or file.
+        plugins: those that are loaded.
+        where: the config key that the name comes from, for the message.
+
+    Raises:
+        UnknownNameError: if there is no template of that name.
+        ConfigError: if the file cannot be read.
+    """
     if not name.endswith(".jinja"):
-        return plugins.templates().get(name, where="template")
+        return plugins.templates().get(name, where=where)
     try:
         return TemplateComponent(Path(name).stem, "", Path(name).read_text(encoding="utf-8"))
     except OSError as error:

@@ -140,6 +140,16 @@ def test_templates_show(name: str, plugins: Plugins) -> None:
     assert plugins.templates().get(name).summary in ttm("templates", "list").out
 
 
+def test_a_template_of_a_file_is_shown(tmp_path: Path) -> None:
+    """A file is shown as a registered template is; one that is not there is named."""
+    path = tmp_path / "mine.jinja"
+    path.write_text(ttm("templates", "show", "compact", "--json").json()["source"], encoding="utf-8")
+    assert ttm("templates", "show", path).out == ttm("templates", "show", "compact").out
+    missing = ttm("templates", "show", tmp_path / "no.jinja")
+    assert (missing.code, missing.out) == (2, "")
+    assert "no.jinja' cannot be read: No such file or directory" in missing.err
+
+
 @pytest.mark.parametrize("group", [group for group in GROUPS if group != "plugins"])
 def test_lists_as_json(group: str) -> None:
     """Every listing prints one JSON document with name and distribution of each entry, and one line each for people."""

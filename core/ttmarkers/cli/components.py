@@ -139,19 +139,19 @@ def templates_list(context: Context, as_json: bool) -> None:
     _list(context.plugins.templates(), as_json)
 
 
-@templates.command("show", epilog=examples("ttm templates show compact"))
-@click.argument("name", shell_complete=completing.names("templates"))
+@templates.command("show", epilog=examples("ttm templates show compact", "ttm templates show mine.jinja"))
+@click.argument("name", shell_complete=completing.names("templates", files=True))
 @json_option
 @click.pass_obj
 def templates_show(context: Context, name: str, as_json: bool) -> None:
     """Show a template's source and a block that it writes.
 
-    NAME is one of those that ttm templates list shows.
+    NAME is one of those that ttm templates list shows, or a .jinja file.
     """
     from ttmarkers.template import load_template
-    from ttmarkers.template_source import read_source
+    from ttmarkers.template_source import read_source, template_component
 
-    component = context.plugins.templates().get(name)
+    component = template_component(name, context.plugins, where="")
     taxonomy = current_taxonomy(context.plugins, context.config().markers)
     template = load_template(component, taxonomy)
     block = template.render({"length_tokens": 199, "task": "OpenEnded", "lang": "French"})
