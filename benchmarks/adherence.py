@@ -18,16 +18,16 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from ttmarkers.annotation.extraction import Extraction
+from ttmarkers.annotation.plan import make_plan
 from ttmarkers.config import make_config
-from ttmarkers.decoding import load_engine, run_policy
-from ttmarkers.extraction import Extraction
-from ttmarkers.finding import adheres
+from ttmarkers.decoding.run import load_engine, run_policy
+from ttmarkers.evaluation.finding import adheres
 from ttmarkers.marked import read_marked
-from ttmarkers.plan import make_plan
-from ttmarkers.plugins import create_plugins
+from ttmarkers.plugins.manager import create_plugins
 from ttmarkers.records import Example, MarkedExample, Origin, Request
 from ttmarkers.statistics import mean
-from ttmarkers.taxonomy import make_taxonomy
+from ttmarkers.taxonomies.taxonomy import make_taxonomy
 
 PLUGINS = create_plugins(third_party=False)
 NUMBERS = {"length_tokens": (10, 20, 50, 100), "length_sentences": (1, 3, 6), "length_paragraphs": (1, 3)}

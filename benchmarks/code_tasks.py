@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 from ttmarkers.records import Generation
-from ttmarkers.sandbox import protections
+from ttmarkers.sandbox.programs import protections
 from ttmarkers_plugins.tasks.code import GenerationTask
 
 RIGHT = """Here it is:

@@ -50,8 +50,8 @@ def main() -> None:
 def fill(source: Path, target: Path, most: int = 6000) -> Path:
     """Write rows with all 13 markers."""
     from ttmarkers.dropout import draw
-    from ttmarkers.plugins import create_plugins
-    from ttmarkers.taxonomy import make_taxonomy
+    from ttmarkers.plugins.manager import create_plugins
+    from ttmarkers.taxonomies.taxonomy import make_taxonomy
 
     taxonomy = make_taxonomy(create_plugins(third_party=False).marker_types().all())
     with source.open(encoding="utf-8") as stream, target.open("w", encoding="utf-8") as out:
@@ -88,11 +88,11 @@ def train(rows: Path, folder: Path, steps: int) -> Path:
 
 def measure(model: str, rows: Path, turns: int, tokens: int, many: int, *, given: bool) -> None:
     """Print all figures of a model."""
-    from ttmarkers.checkpoint import find
+    from ttmarkers.checkpoints.checkpoint import find
     from ttmarkers.config import make_config
     from ttmarkers.datasets import rows as read
     from ttmarkers.datasets import to_prompt
-    from ttmarkers.decoding import load_engine
+    from ttmarkers.decoding.run import load_engine
     from ttmarkers.records import Request
 
     lengths = {"max_new_tokens": tokens, "min_new_tokens": tokens, "batch_size": many}
@@ -126,10 +126,10 @@ def measure(model: str, rows: Path, turns: int, tokens: int, many: int, *, given
 
 def bare_checkpoint() -> Any:
     """Return what markers.json would say of a model that knows the paper's taxonomy."""
-    from ttmarkers.checkpoint import Checkpoint
-    from ttmarkers.plugins import create_plugins
-    from ttmarkers.taxonomy import make_taxonomy
-    from ttmarkers.template_source import read_source
+    from ttmarkers.blocks.source import read_source
+    from ttmarkers.checkpoints.checkpoint import Checkpoint
+    from ttmarkers.plugins.manager import create_plugins
+    from ttmarkers.taxonomies.taxonomy import make_taxonomy
 
     plugins = create_plugins(third_party=False)
     source = read_source(plugins.templates().get("paper"))

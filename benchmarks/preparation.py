@@ -31,8 +31,8 @@ LONGEST = 1_000_000
 def job_of(files: list[str], folder: Path, model: str) -> Any:
     """Return a training job on files."""
     from ttmarkers.config import make_config
-    from ttmarkers.plugins import create_plugins
-    from ttmarkers.training import TrainingJob
+    from ttmarkers.plugins.manager import create_plugins
+    from ttmarkers.training.job import TrainingJob
 
     config = make_config({"train": {"model": model}}, "benchmark")
     return TrainingJob(tuple(files), model, folder, config, create_plugins(third_party=False))
@@ -40,13 +40,13 @@ def job_of(files: list[str], folder: Path, model: str) -> Any:
 
 def compare(files: list[str], rows: int, tokenizer_name: str | None, folder: Path) -> None:
     """Print the ratios."""
-    from ttmarkers.encoding import Encoder
+    from ttmarkers.blocks.rendering import Renderer
+    from ttmarkers.blocks.template import load_template
     from ttmarkers.marked import RowWriter, read_marked, read_packed
-    from ttmarkers.models import load_tokenizer, make_tokenizer
-    from ttmarkers.rendering import Renderer
-    from ttmarkers.row_checker import BATCH, RowChecker
-    from ttmarkers.taxonomy import make_taxonomy
-    from ttmarkers.template import load_template
+    from ttmarkers.models.encoding import Encoder
+    from ttmarkers.models.loading import load_tokenizer, make_tokenizer
+    from ttmarkers.taxonomies.taxonomy import make_taxonomy
+    from ttmarkers.training.row_checker import BATCH, RowChecker
 
     job = job_of(files, folder, "scratch:small")
     full = make_taxonomy(job.plugins.marker_types().all())
@@ -88,7 +88,7 @@ def compare(files: list[str], rows: int, tokenizer_name: str | None, folder: Pat
 
 def peak(files: list[str], rows: int, folder: Path) -> None:
     """Prepare so many rows and print the peak memory of this process."""
-    from ttmarkers.preparation import prepare
+    from ttmarkers.training.preparation import prepare
 
     target = folder / "rows.jsonl"
     with target.open("wb") as stream:

@@ -79,13 +79,13 @@ def encode(files: list[str], model: str, work: Path) -> Path:
     """Render and encode the rows of the first epoch, make the model, and write both; return the rows' folder."""
     import datasets
 
+    from ttmarkers.blocks.rendering import Renderer
     from ttmarkers.config import make_config
-    from ttmarkers.encoding import Encoder
-    from ttmarkers.models import make_model, scratch_size
-    from ttmarkers.plugins import create_plugins
-    from ttmarkers.preparation import prepare
-    from ttmarkers.rendering import Renderer
-    from ttmarkers.training import TrainingJob
+    from ttmarkers.models.encoding import Encoder
+    from ttmarkers.models.loading import make_model, scratch_size
+    from ttmarkers.plugins.manager import create_plugins
+    from ttmarkers.training.job import TrainingJob
+    from ttmarkers.training.preparation import prepare
     from ttmarkers_plugins.strategies.rows import MarkedRows
 
     config = make_config({"train": {"model": model}}, "benchmark")

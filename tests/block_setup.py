@@ -12,23 +12,23 @@ from transformers import GenerationConfig
 from chat_templates import CHATS
 from shipped import SOURCES
 from small_tokenizers import KINDS, small_tokenizer
+from ttmarkers.blocks.template import Template
 from ttmarkers.components import MarkerType
-from ttmarkers.constraint import Constrainer
-from ttmarkers.encoding import Encoder
-from ttmarkers.models import SIZES, make_model
+from ttmarkers.decoding.constraint import Constrainer
+from ttmarkers.decoding.sampling import Sampler
+from ttmarkers.decoding.transformers_model import TransformersModel
+from ttmarkers.models.encoding import Encoder
+from ttmarkers.models.loading import SIZES, make_model
 from ttmarkers.records import BLOCK, Message, RenderedPair
-from ttmarkers.sampling import Sampler
-from ttmarkers.taxonomy import Taxonomy
-from ttmarkers.template import Template
-from ttmarkers.transformers_model import TransformersModel
+from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
-    from ttmarkers.constraint import OpenBlock
-    from ttmarkers.grammar import BlockGrammar
+    from ttmarkers.blocks.grammar import BlockGrammar
+    from ttmarkers.decoding.constraint import OpenBlock
     from ttmarkers.records import Value
 
 SMALL = Taxonomy(

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from ttmarkers.plugins import Plugins
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.plugins.manager import Plugins
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 pytest_plugins = ["ttmarkers.testing.fixtures"]
 
@@ -67,7 +67,7 @@ def pytest_unconfigure() -> None:
 @pytest.fixture(scope="session")
 def plugins() -> Plugins:
     """The built-in plugins alone."""
-    from ttmarkers.plugins import create_plugins
+    from ttmarkers.plugins.manager import create_plugins
 
     return create_plugins(third_party=False)
 
@@ -75,7 +75,7 @@ def plugins() -> Plugins:
 @pytest.fixture(scope="session")
 def taxonomy(plugins: Plugins) -> Taxonomy:
     """The paper's taxonomy."""
-    from ttmarkers.taxonomy import make_taxonomy
+    from ttmarkers.taxonomies.taxonomy import make_taxonomy
 
     return make_taxonomy(plugins.marker_types().all())
 
@@ -83,7 +83,7 @@ def taxonomy(plugins: Plugins) -> Taxonomy:
 @pytest.fixture(scope="session")
 def tokenizer() -> PreTrainedTokenizerBase:
     """A small byte-level tokenizer, the same in every run. Do not change it: copy it."""
-    from ttmarkers.models import make_tokenizer
+    from ttmarkers.models.loading import make_tokenizer
 
     return make_tokenizer(FIT_TEXTS, 420)
 
@@ -91,7 +91,7 @@ def tokenizer() -> PreTrainedTokenizerBase:
 @pytest.fixture(scope="session")
 def model(tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     """A model with random weights for `tokenizer`."""
-    from ttmarkers.models import SIZES, make_model
+    from ttmarkers.models.loading import SIZES, make_model
 
     return make_model(SIZES["tiny"], tokenizer, seed=0)
 

@@ -14,17 +14,17 @@ import click
 import yaml
 
 from doc_pages import Block, commands
+from ttmarkers.annotation.guides import read_guides
 from ttmarkers.cli import Context, cli
 from ttmarkers.components import GuideComponent, read_data
 from ttmarkers.config import Config, over_profile
 from ttmarkers.config import make_config as check_config
-from ttmarkers.experiment import ExperimentConfig
-from ttmarkers.guides import read_guides
-from ttmarkers.plugins import create_plugins
-from ttmarkers.taxonomy import make_taxonomy
+from ttmarkers.experiments.file import ExperimentConfig
+from ttmarkers.plugins.manager import create_plugins
+from ttmarkers.taxonomies.taxonomy import make_taxonomy
 
 if TYPE_CHECKING:
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 SHELLS = ("console", "bash")
 WRITTEN = ("text", "jinja", "markdown", "mermaid", "")

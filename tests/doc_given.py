@@ -108,8 +108,8 @@ def _limits(path: Path) -> None:
 
 
 def _model(path: Path) -> None:
-    from ttmarkers.plugins import create_plugins
-    from ttmarkers.taxonomy import make_taxonomy
+    from ttmarkers.plugins.manager import create_plugins
+    from ttmarkers.taxonomies.taxonomy import make_taxonomy
     from ttmarkers.testing import marked_rows, tiny_model
 
     plugins = create_plugins(third_party=False)

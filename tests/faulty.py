@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ttmarkers.components import ExtractorComponent, MarkerType
 from ttmarkers.errors import ConfigError
 from ttmarkers.records import Found
-from ttmarkers.taxonomy import Taxonomy
+from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

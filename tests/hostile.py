@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from ttmarkers.components import MarkerType
-from ttmarkers.taxonomy import GREATEST, Taxonomy
+from ttmarkers.taxonomies.taxonomy import GREATEST, Taxonomy
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chat_templates import CHATS, END
 from small_tokenizers import small_tokenizer
-from ttmarkers.encoding import Encoder
+from ttmarkers.models.encoding import Encoder
 from ttmarkers.records import ANSWER, BLOCK, PROMPT, mark
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ttmarkers.guard import TWINS
+from ttmarkers.blocks.guard import TWINS
 from ttmarkers.records import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ttmarkers.blocks.template import Template
     from ttmarkers.records import Value
-    from ttmarkers.template import Template
 
 STOLEN: Mapping[str, Value] = {"length_tokens": 5, "task": "Translation", "lang": "German"}
 """The markers that an attack asks for."""

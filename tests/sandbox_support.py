@@ -7,8 +7,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from ttmarkers import sandbox
-from ttmarkers.sandbox import Limits, Protections
+from ttmarkers.sandbox import programs as sandbox
+from ttmarkers.sandbox.programs import Limits, Protections
 
 SMALL = Limits(seconds=2.0, memory=256 * 2**20, file_size=2**20, files=32, processes=12, output=10_000)
 KNOWN = sandbox.protections() if os.name == "posix" else Protections(False, False, 0, False)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ttmarkers.plugins import create_plugins
-from ttmarkers.taxonomy import make_taxonomy
-from ttmarkers.template import Template
-from ttmarkers.template_source import read_source
+from ttmarkers.blocks.source import read_source
+from ttmarkers.blocks.template import Template
+from ttmarkers.plugins.manager import create_plugins
+from ttmarkers.taxonomies.taxonomy import make_taxonomy
 
 _PLUGINS = create_plugins(third_party=False)
 PAPER = make_taxonomy(_PLUGINS.marker_types().all())

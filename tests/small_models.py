@@ -19,8 +19,8 @@ from transformers import (
     Mamba2ForCausalLM,
 )
 
-from ttmarkers.sampling import Sampler
-from ttmarkers.transformers_model import TransformersModel
+from ttmarkers.decoding.sampling import Sampler
+from ttmarkers.decoding.transformers_model import TransformersModel
 
 if TYPE_CHECKING:
     import random
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-    from ttmarkers.language_model import Continuation
+    from ttmarkers.decoding.language_model import Continuation
 
 VOCABULARY = 60
 PAD, END = 0, 5

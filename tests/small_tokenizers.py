@@ -14,7 +14,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from transformers import PreTrainedTokenizerFast
 
 from conftest import FIT_TEXTS
-from ttmarkers.models import make_tokenizer
+from ttmarkers.models.loading import make_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

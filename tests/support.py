@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ttmarkers.annotation.plan import Plan, make_plan
 from ttmarkers.config import make_config
-from ttmarkers.plan import Plan, make_plan
+from ttmarkers.plugins.registry import Entry, Registry
 from ttmarkers.records import MarkedExample, Message, Origin
-from ttmarkers.registry import Entry, Registry
 from ttmarkers.testing import Outcome as Outcome
 from ttmarkers.testing import ttm as ttm
 from ttmarkers.testing import write_rows as write_rows
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ttmarkers.components import ExtractorComponent
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 TTM = Path(sys.executable).parent / "ttm"
 

@@ -10,7 +10,7 @@ Nothing is old in this version. This is how something becomes old::
 
     neutral: tuple[str, ...] = field(default=(), metadata=old_field(since="0.3", use="options"))
 
-    @deprecated(since="0.3", use="ttmarkers.plan.make_plan")
+    @deprecated(since="0.3", use="ttmarkers.annotation.plan.make_plan")
     def plan_of(...): ...
 
 A test fails when it is still there two minor releases later.

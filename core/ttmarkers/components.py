@@ -58,7 +58,7 @@ class TaxonomyChange:
     """A change of a marker type that somebody else defines: values added, renamed or split.
 
     All changes of a type are made at once, in an order that does not depend on who is asked first; two that contradict
-    each other are refused by name of both when the type is used (`ttmarkers.taxonomy_changes`).
+    each other are refused by name of both when the type is used (`ttmarkers.taxonomies.changes`).
 
     Attributes:
         name: of the change, for messages and lists.
@@ -207,7 +207,7 @@ class ProfileComponent:
 
 @dataclass(frozen=True)
 class GuideComponent:
-    """What taggers are told of markers: YAML (see `ttmarkers.guides`), or ``"package:path"`` of the file."""
+    """What taggers are told of markers: YAML (see `ttmarkers.annotation.guides`), or ``"package:path"`` of the file."""
 
     name: str
     summary: str

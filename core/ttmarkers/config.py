@@ -113,13 +113,13 @@ class MarkersConfig(Section):
 
     Attributes:
         taxonomy: ``paper`` or ``paper-strict``.
-        types: marker type -> how it differs from what plugins define, or what it is (`ttmarkers.taxonomy_changes`).
+        types: marker type -> how it differs from what plugins define, or what it is (`ttmarkers.taxonomies.changes`).
         use: the marker types to write, in this order; all by default.
         declared: what the data set says of itself, by marker; asked before any extractor.
         extractors: the extractors of a marker, in the order in which they are asked.
         options: arguments of an extractor, by its name.
         fitted: a file of fitted states (``OUT.fitted.json`` of the training rows) to apply instead of fitting.
-        guides: files that say more, or other things, of markers than the plugins' guides (`ttmarkers.guides`).
+        guides: files that say more, or other things, of markers than the plugins' guides do.
         least_confidence: marker -> the confidence below which an extractor's word does not count.
         fit_where: column -> value of the rows to fit on, such as ``{split: train}``; all by default.
     """

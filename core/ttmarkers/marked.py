@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ttmarkers.records import Value
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 
 def read_marked(

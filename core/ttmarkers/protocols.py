@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from ttmarkers.checkpoint import Checkpoint
+    from ttmarkers.annotation.guides import Briefing
+    from ttmarkers.annotation.tagging import TaggerJob, TaggerReport
+    from ttmarkers.checkpoints.checkpoint import Checkpoint
     from ttmarkers.config import Config
+    from ttmarkers.decoding.generation import Engine
     from ttmarkers.errors import DataError
-    from ttmarkers.generation import Engine
-    from ttmarkers.guides import Briefing
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
     from ttmarkers.provenance import Part
     from ttmarkers.records import Example, Found, Generation, Metric, Request, Score, Spending, Value
-    from ttmarkers.tagging import TaggerJob, TaggerReport
-    from ttmarkers.training import TrainingJob
+    from ttmarkers.training.job import TrainingJob
 
 
 @runtime_checkable

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ttmarkers.requirements import normal
+from ttmarkers.plugins.requirements import normal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ttmarkers.plugins import Plugins
-    from ttmarkers.registry import Registry
+    from ttmarkers.plugins.manager import Plugins
+    from ttmarkers.plugins.registry import Registry
 
 KEY = "parts"
 OURS = "ttmarkers"

@@ -21,14 +21,14 @@ from ttmarkers import __version__
 from ttmarkers.components import read_data
 from ttmarkers.errors import ConfigError, unknown_name
 from ttmarkers.manifest import refuse_existing
-from ttmarkers.requirements import normal
+from ttmarkers.plugins.requirements import normal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     import jinja2
 
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 KINDS = {
     "marker": "marker_types",
@@ -41,7 +41,7 @@ KINDS = {
     "guide": "guides",
     "command": "commands",
 }
-"""What a plugin can be begun with, in the order of the loop -> what `ttmarkers.plugins.Plugins` calls it."""
+"""What a plugin can be begun with, in the order of the loop -> what `ttmarkers.plugins.manager.Plugins` calls it."""
 
 USUAL = ("marker", "extractor")
 """The kinds that a plugin is begun with if none is named: a pair that works together."""

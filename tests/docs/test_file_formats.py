@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import doc_links as pages
 from support import ok, read_rows, ttm, write_rows
-from ttmarkers.checkpoint import Checkpoint
+from ttmarkers.checkpoints.checkpoint import Checkpoint
+from ttmarkers.evaluation.results import Result
+from ttmarkers.evaluation.stored import generation_row
 from ttmarkers.records import Generation, Message
-from ttmarkers.results import Result
-from ttmarkers.stored import generation_row
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ttmarkers.plugins import Plugins
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.plugins.manager import Plugins
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 NAMED = set(pages.code_spans(pages.DOCS / "reference" / "file-formats.md"))
 

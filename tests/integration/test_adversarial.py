@@ -6,13 +6,13 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from support import read_rows, ttm, write_rows
-from ttmarkers.checkpoint import load_checkpoint
-from ttmarkers.splitting import AGAIN
+from ttmarkers.blocks.splitting import AGAIN
+from ttmarkers.checkpoints.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 MANY = 2000
 PIECES = (

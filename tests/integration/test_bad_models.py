@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import TRAIN, TTM, environment, train, ttm
-from ttmarkers.models import load_model, load_tokenizer
+from ttmarkers.models.loading import load_model, load_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import TRAIN, greetings, ttm, write_rows
+from ttmarkers.blocks.rendering import Renderer
+from ttmarkers.blocks.template import load_template
 from ttmarkers.config import make_config
-from ttmarkers.cutting import Cutter
-from ttmarkers.encoding import Encoder
 from ttmarkers.marked import read_marked
-from ttmarkers.models import load_tokenizer
-from ttmarkers.rendering import Renderer
-from ttmarkers.taxonomy import make_taxonomy
-from ttmarkers.template import load_template
-from ttmarkers.training import TrainingJob
+from ttmarkers.models.encoding import Encoder
+from ttmarkers.models.loading import load_tokenizer
+from ttmarkers.taxonomies.taxonomy import make_taxonomy
+from ttmarkers.training.cutting import Cutter
+from ttmarkers.training.job import TrainingJob
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
     from ttmarkers.records import MarkedExample
 
 SENTENCE = "The train leaves at nine and arrives at noon, which is early enough. "

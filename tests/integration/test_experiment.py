@@ -20,7 +20,7 @@ from support import TTM, environment, ok, read_rows, ttm
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 CONFIG = {
     "train": {"num_train_epochs": 1, "save_strategy": "no", "model": "scratch:tiny"},
@@ -254,8 +254,8 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
 def test_quickstart(tmp_path: Path, plugins: Plugins) -> None:
     """The quickstart, made small: its summary holds figures of all systems, over all and in head and tail."""
     from ttmarkers.cli.quickstart import MARKERS, summary
-    from ttmarkers.experiment import read_experiment
-    from ttmarkers.experiment_report import run_experiments
+    from ttmarkers.experiments.file import read_experiment
+    from ttmarkers.experiments.report import run_experiments
 
     source = importlib.resources.files("ttmarkers_templates").joinpath("experiments/quickstart.yaml")
     small = ["rows=['synthetic:train:100']", "config.train.num_train_epochs=1", "config.decode.max_new_tokens=24"]

@@ -10,14 +10,14 @@ import pytest
 from red_team import STOLEN, Attack, attacks
 from support import greetings, ttm, write_rows
 from ttmarkers.config import make_config
-from ttmarkers.decoding import load_engine
+from ttmarkers.decoding.run import load_engine
 from ttmarkers.records import Message, Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ttmarkers.generation import Engine
+    from ttmarkers.decoding.generation import Engine
     from ttmarkers.records import Value
 
 TASKS = ("Explanation", "Translation", "Rewrite", "Reasoning")

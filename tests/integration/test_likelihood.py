@@ -10,11 +10,11 @@ import torch
 
 from support import ok, ttm
 from ttmarkers.config import make_config
+from ttmarkers.decoding.language_model import Branch
+from ttmarkers.decoding.writing import Begun
 from ttmarkers.errors import CheckpointError, ConfigError, DataError
-from ttmarkers.language_model import Branch
-from ttmarkers.models import load_model, load_tokenizer
+from ttmarkers.models.loading import load_model, load_tokenizer
 from ttmarkers.records import Message, Request
-from ttmarkers.writing import Begun
 from ttmarkers_plugins.lm_eval.backend import Backend
 from ttmarkers_plugins.lm_eval.likelihood import score
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from ttmarkers.language_model import Continuation, Written
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.decoding.language_model import Continuation, Written
+    from ttmarkers.plugins.manager import Plugins
 
 PROMPTS = ("Say hello to Bob.", "Dis bonjour à Anne.", "Sag Tom guten Tag.")
 ANSWERS = ("Hello, dear Bob.", "Bonjour, cher Tom.", "x", "Guten Tag")

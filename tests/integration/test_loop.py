@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support import SHORT, read_rows, ttm, write_rows
-from ttmarkers.checkpoint import load_checkpoint
+from ttmarkers.checkpoints.checkpoint import load_checkpoint
 from ttmarkers.errors import CheckpointError
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from support import greetings, read_rows, train, write_rows
-from ttmarkers.checkpoint import load_checkpoint
+from ttmarkers.blocks.rendering import Renderer
+from ttmarkers.checkpoints.checkpoint import load_checkpoint
 from ttmarkers.datasets import to_example
 from ttmarkers.dropout import Dropout
-from ttmarkers.encoding import Encoder
-from ttmarkers.models import SIZES, load_tokenizer, make_model
+from ttmarkers.models.encoding import Encoder
+from ttmarkers.models.loading import SIZES, load_tokenizer, make_model
 from ttmarkers.records import ANSWER, BLOCK, MarkedExample, Origin, mark
-from ttmarkers.rendering import Renderer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -299,7 +299,7 @@ def test_a_full_disk_leaves_nothing(old: Path, config: Path, tmp_path: Path, mon
     def full(*words: object, **options: object) -> None:
         raise OSError(28, "No space left on device", "model.safetensors")
 
-    monkeypatch.setattr("ttmarkers.migration.shutil.copytree", full)
+    monkeypatch.setattr("ttmarkers.checkpoints.migration.shutil.copytree", full)
     done = ttm("-c", config, "checkpoint", "migrate", old, "-o", tmp_path / "new")
     assert (done.code, "No space left on device" in sentence(done.err)) == (1, True)
     assert list(tmp_path.iterdir()) == []

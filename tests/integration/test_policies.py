@@ -13,7 +13,7 @@ import pytest
 
 from reward_model import save_reward_model
 from support import SHORT, distribution, ok, ttm, ttm_process
-from ttmarkers.extraction import Row
+from ttmarkers.annotation.extraction import Row
 from ttmarkers.records import Example, Message, Origin
 from ttmarkers_plugins.extractors.quality import RewardModelExtractor
 

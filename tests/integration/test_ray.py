@@ -14,16 +14,16 @@ import pytest
 import faulty
 from faulty import FAULTY, WORDS
 from support import environment, greetings, plan_of, read_rows, ttm, write_rows
-from ttmarkers.annotation import SHARD_ROWS, annotate
+from ttmarkers.annotation.ray_engine import RayRunner
+from ttmarkers.annotation.run import SHARD_ROWS, annotate
+from ttmarkers.annotation.worker import AnnotationJob
 from ttmarkers.errors import ConfigError, DataError
-from ttmarkers.ray_engine import RayRunner
-from ttmarkers.worker import AnnotationJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ttmarkers.shards import Shard
-    from ttmarkers.worker import AnnotationResult
+    from ttmarkers.annotation.shards import Shard
+    from ttmarkers.annotation.worker import AnnotationResult
 
 SHARDS = 6
 CRASHING = 2 * SHARD_ROWS + 3

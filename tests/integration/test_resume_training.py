@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 
 from support import TRAIN, read_rows, train, ttm, write_rows
 from ttmarkers.config import make_config
-from ttmarkers.models import load_model
-from ttmarkers.run_state import state_of
-from ttmarkers.training import TrainingJob
+from ttmarkers.models.loading import load_model
+from ttmarkers.training.job import TrainingJob
+from ttmarkers.training.state import state_of
 
 if TYPE_CHECKING:
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 # at a constant rate a step too many, or too few, shows in the weights
 CONSTANT = (*TRAIN, "--set", "train.lr_scheduler_type=constant", "--set", "train.save_steps=2")

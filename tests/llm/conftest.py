@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from endpoint_server import Annotate
     from support import Outcome
-    from ttmarkers.worker import AnnotationJob
+    from ttmarkers.annotation.worker import AnnotationJob
 
 
 @pytest.fixture

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import ENGLISH, FRENCH, distribution, read_rows, write_rows
+from ttmarkers.annotation.guides import Guide, read_guides
 from ttmarkers.errors import ConfigError
-from ttmarkers.guides import Guide, read_guides
 from ttmarkers_plugins.marker_types import LANGUAGES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from endpoint_server import Annotate, Server
-    from ttmarkers.plugins import Plugins
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.plugins.manager import Plugins
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 MOOD = '''
     from ttmarkers.components import GuideComponent, MarkerType
@@ -67,8 +67,8 @@ def guide(tmp_path: Path, text: str) -> tuple[str, str]:
 @pytest.fixture(scope="module")
 def shipped() -> dict[str, Guide]:
     """The guides that are shipped."""
-    from ttmarkers.plugins import create_plugins
-    from ttmarkers.taxonomy import make_taxonomy
+    from ttmarkers.plugins.manager import create_plugins
+    from ttmarkers.taxonomies.taxonomy import make_taxonomy
 
     plugins = create_plugins(third_party=False)
     return read_guides(plugins.guides().all().values(), [], make_taxonomy(plugins.marker_types().all()))

@@ -15,7 +15,7 @@ import pytest
 
 from endpoint_server import refuses, where
 from support import TTM, environment, greetings, read_rows, write_rows
-from ttmarkers import annotation
+from ttmarkers.annotation import run as annotation
 from ttmarkers_plugins.llm import answers
 from ttmarkers_plugins.llm.answers import Answers
 

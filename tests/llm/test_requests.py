@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support import ENGLISH, FRENCH, read_rows, write_rows
+from ttmarkers.annotation.guides import read_guides
 from ttmarkers.components import MarkerType
 from ttmarkers.datasets import to_example
-from ttmarkers.guides import read_guides
 from ttmarkers.records import Origin
-from ttmarkers.taxonomy import Taxonomy
+from ttmarkers.taxonomies.taxonomy import Taxonomy
 from ttmarkers_plugins.llm.questions import Questions
 
 if TYPE_CHECKING:
     from endpoint_server import Annotate, Server
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

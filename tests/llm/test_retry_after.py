@@ -11,7 +11,7 @@ import pytest
 
 from endpoint_server import Call, refuses, times
 from support import ttm
-from ttmarkers import local_engine
+from ttmarkers.annotation import local_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable

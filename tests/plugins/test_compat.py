@@ -15,13 +15,14 @@ import pytest
 import ttmarkers
 import ttmarkers_plugins
 from support import distribution, python_process
-from ttmarkers import __version__, plugin_loading
+from ttmarkers import __version__
 from ttmarkers.compat import Deprecation, TtmDeprecationWarning, deprecated, old, old_field, old_in_component
 from ttmarkers.components import Component, MarkerType
-from ttmarkers.discovery import Candidate
 from ttmarkers.hookspecs import hookimpl, hookspec
-from ttmarkers.plugin_loading import Hooks
-from ttmarkers.plugins import Plugins
+from ttmarkers.plugins import loading as plugin_loading
+from ttmarkers.plugins.discovery import Candidate
+from ttmarkers.plugins.loading import Hooks
+from ttmarkers.plugins.manager import Plugins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -175,7 +176,7 @@ def test_warnings_are_shown(site: Path) -> None:
     code = """
         from ttmarkers import hookspecs
         from ttmarkers.compat import old
-        from ttmarkers.plugins import create_plugins
+        from ttmarkers.plugins.manager import create_plugins
 
         hookspecs.ttm_tasks.ttmarkers_spec["warn_on_impl"] = old("hook ttm_tasks", since="0.3", use="ttm_measures")
         print(*[record.status for record in create_plugins().records])
@@ -227,7 +228,7 @@ def test_nothing_outlives_its_time() -> None:
 
 def test_nothing_is_said_where_nothing_is_old() -> None:
     """The built-ins use nothing that is old, and are loaded without a warning."""
-    from ttmarkers.plugins import create_plugins
+    from ttmarkers.plugins.manager import create_plugins
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")

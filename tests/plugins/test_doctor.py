@@ -10,8 +10,8 @@ import pytest
 
 from support import Outcome, distribution, ttm_process
 from ttmarkers import __version__
-from ttmarkers.doctor import Answer, Diagnosis, examine
-from ttmarkers.doctor_checks import EXTRAS, PROGRAMS
+from ttmarkers.doctor.checks import EXTRAS, PROGRAMS
+from ttmarkers.doctor.findings import Answer, Diagnosis, examine
 from ttmarkers_plugins.tasks.code_languages import LANGUAGES
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def test_plugins(fast: Path) -> None:
     distribution(fast, "ttmarkers-off", {"off": "raise RuntimeError"})
     for name, group in (
         ("ttmarkers-slip", "ttmarker"),
-        ("ttmarkers-dot", "ttmarkers.plugins"),
+        ("ttmarkers-dot", "ttmarkers.plugins.manager"),
         ("smile", "ttm_plugins"),
     ):
         distribution(fast, name, {name.replace("-", "_"): hooks})
@@ -168,7 +168,7 @@ def test_plugins(fast: Path) -> None:
     told = [check["text"] for check in found["entry points"]]
     for said in (
         "ttmarkers-slip has entry points in the group 'ttmarker', which nobody reads",
-        "ttmarkers-dot has entry points in the group 'ttmarkers.plugins', which nobody reads",
+        "ttmarkers-dot has entry points in the group 'ttmarkers.plugins.manager', which nobody reads",
         "smile has entry points in the group 'ttm_plugins', which nobody reads",
         "ttmarkers-slip declares no plugin",
     ):

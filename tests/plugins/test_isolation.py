@@ -57,8 +57,14 @@ FAILED: dict[str, tuple[str, list[str]]] = {
     "builtins": ("import builtins\nbuiltins.sorted = list", ["it replaces builtins.sorted"]),
     "class": ("import pathlib\npathlib.Path.exists = print", ["it replaces pathlib.Path.exists"]),
     "removed": ("import shutil\ndel shutil.copy", ["it replaces shutil.copy"]),
-    "ours": ("import ttmarkers.plugins as p\np.create_plugins = print", ["ttmarkers.plugins.create_plugins"]),
-    "our-method": ("import ttmarkers.plugins as p\np.Plugins.tasks = print", ["ttmarkers.plugins.Plugins.tasks"]),
+    "ours": (
+        "import ttmarkers.plugins.manager as p\np.create_plugins = print",
+        ["ttmarkers.plugins.manager.create_plugins"],
+    ),
+    "our-method": (
+        "import ttmarkers.plugins.manager as p\np.Plugins.tasks = print",
+        ["ttmarkers.plugins.manager.Plugins.tasks"],
+    ),
     "our-constant": ("import ttmarkers.hookspecs as h\nh.API = 99", ["ttmarkers.hookspecs.API"]),
     "fresh-ours": (
         "import sys\nassert 'ttmarkers.dropout' not in sys.modules\nimport ttmarkers.dropout as d\nd.Dropout = print",
@@ -99,7 +105,8 @@ NOTED: dict[str, tuple[str, str]] = {
 PROBE = """
 import builtins, http.client, json, locale, logging, os, pathlib, shutil, signal, sys, warnings
 import click
-from ttmarkers import dropout, hookspecs, plugins
+from ttmarkers import dropout, hookspecs
+from ttmarkers.plugins import manager as plugins
 from ttmarkers.hookspecs import hookimpl
 
 

@@ -150,8 +150,8 @@ def test_table(several: Path) -> None:
 def test_kinds_are_those_of_hooks() -> None:
     """Each kind of component that hooks yield can be listed."""
     from ttmarkers.cli.plugins import KINDS
-    from ttmarkers.plugin_loading import kinds
-    from ttmarkers.plugins import create_plugins
+    from ttmarkers.plugins.loading import kinds
+    from ttmarkers.plugins.manager import create_plugins
 
     plugins = create_plugins(candidates=[])
     assert len(KINDS) == len(kinds())
@@ -181,7 +181,7 @@ def test_library_is_guarded_too(site: Path) -> None:
     distribution(site, "ttmarkers-loud", {"loud": "import os\nprint('[a]')\nos.write(1, b'[b]\\n')"})
     code = """
         import sys
-        from ttmarkers.plugins import create_plugins
+        from ttmarkers.plugins.manager import create_plugins
 
         before = sys.stdout, list(sys.meta_path)
         create_plugins()

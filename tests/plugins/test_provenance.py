@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import SHORT, TRAIN, distribution, ok, sentence, ttm, write_rows
-from ttmarkers.plugins import Candidate, create_plugins
+from ttmarkers.plugins.manager import Candidate, create_plugins
 from ttmarkers.provenance import Part, find_parts, hint, lacks, read_parts, to_json
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import pytest
 
 from support import ok, ttm
 from ttmarkers import __version__
-from ttmarkers.hooks_page import page
-from ttmarkers.plugin_loading import kinds
-from ttmarkers.signatures import breaks, signatures
+from ttmarkers.plugins.hooks_page import page
+from ttmarkers.plugins.loading import kinds
+from ttmarkers.plugins.signatures import breaks, signatures
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "hooks.md"
 GOLDEN = Path(__file__).parents[1] / "golden" / "hooks.json"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support import distribution, ok, python_process, ttm_process
-from ttmarkers.discovery import GROUP, Candidate, discover
+from ttmarkers.plugins.discovery import GROUP, Candidate, discover
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox_support import KNOWN, SMALL, alive, folders
-from ttmarkers import sandbox
-from ttmarkers.sandbox import Ended, Program, Protections, python_program, run_program
+from ttmarkers.sandbox import programs as sandbox
+from ttmarkers.sandbox.programs import Ended, Program, Protections, python_program, run_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox_support import KNOWN, SMALL
-from ttmarkers import sandbox_kernel
-from ttmarkers.sandbox import Ended
-from ttmarkers.sandbox_child import overfull
+from ttmarkers.sandbox import kernel as sandbox_kernel
+from ttmarkers.sandbox.child import overfull
+from ttmarkers.sandbox.programs import Ended
 
 if TYPE_CHECKING:
     import subprocess

@@ -16,7 +16,7 @@ import pytest
 
 from sandbox_support import alive, folders
 from ttmarkers.errors import ConfigError
-from ttmarkers.sandbox import Ended, Limits, Program, Protections, python_program, run_programs
+from ttmarkers.sandbox.programs import Ended, Limits, Program, Protections, python_program, run_programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ def test_programs_end_with_us() -> None:
     """When our process is killed, so is the program, and its folder is deleted."""
     token = secrets.token_hex(8)
     code = f"""
-from ttmarkers import sandbox
+from ttmarkers.sandbox import programs as sandbox
 sandbox.FOLDER = "ttmarkers-{token}-"
 sandbox.run_program(sandbox.Program(("sleep", "50", "{token}"), {{}}), sandbox.Limits(seconds=60))
 """

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import marked
+from ttmarkers.annotation.extraction import Row
+from ttmarkers.annotation.guides import Guide, ValueGuide
+from ttmarkers.annotation.tagging import TaggerJob
 from ttmarkers.components import MarkerType
-from ttmarkers.extraction import Row
-from ttmarkers.guides import Guide, ValueGuide
 from ttmarkers.records import Example, Message, Origin
-from ttmarkers.tagging import TaggerJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable

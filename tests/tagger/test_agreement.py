@@ -10,7 +10,7 @@ import numpy
 import pytest
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score
 
-from ttmarkers.agreement import BINS, Agreement, agree
+from ttmarkers.annotation.agreement import BINS, Agreement, agree
 from ttmarkers.statistics import mean
 
 

@@ -12,10 +12,10 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from support import marked
-from ttmarkers.agreement import agree
+from ttmarkers.annotation.agreement import agree
+from ttmarkers.annotation.guides import Briefing, Guide
 from ttmarkers.components import MarkerType
 from ttmarkers.errors import ConfigError, DataError
-from ttmarkers.guides import Briefing, Guide
 from ttmarkers.records import Message
 from ttmarkers_plugins.tagger import distilled, store
 from ttmarkers_plugins.tagger.distilled import FOLDS, DistilledExtractor
@@ -25,8 +25,8 @@ from ttmarkers_plugins.tagger.heads import Head, sharpness
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ttmarkers.extraction import Row
-    from ttmarkers.tagging import TaggerJob
+    from ttmarkers.annotation.extraction import Row
+    from ttmarkers.annotation.tagging import TaggerJob
 
     Moods = Callable[..., list[dict[str, Any]]]
     Subjects = Callable[..., Row]

@@ -9,14 +9,14 @@ import numpy
 import pytest
 
 from support import plan_of
+from ttmarkers.annotation.extraction import Extraction
+from ttmarkers.annotation.guides import Briefing, Guide, ValueGuide
+from ttmarkers.annotation.plan import brief
+from ttmarkers.annotation.tagging import TaggerJob
 from ttmarkers.components import ExtractorComponent, GuideComponent, MarkerType
 from ttmarkers.errors import ConfigError
-from ttmarkers.extraction import Extraction
-from ttmarkers.guides import Briefing, Guide, ValueGuide
-from ttmarkers.plan import brief
 from ttmarkers.records import MarkedExample, Message, Origin
-from ttmarkers.tagging import TaggerJob
-from ttmarkers.taxonomy import Taxonomy
+from ttmarkers.taxonomies.taxonomy import Taxonomy
 from ttmarkers_plugins.tagger.distilled import DistilledExtractor
 from ttmarkers_plugins.tagger.embedding import EmbeddingExtractor
 from ttmarkers_plugins.tagger.encoder import HEAD_CHARS, HEAD_WORDS, Encoder, head
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from ttmarkers.extraction import Row
+    from ttmarkers.annotation.extraction import Row
 
     Subjects = Callable[..., Row]
 
@@ -155,7 +155,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     from tokenizers.processors import TemplateProcessing
     from transformers import BertConfig, BertModel
 
-    from ttmarkers.models import make_tokenizer
+    from ttmarkers.models.loading import make_tokenizer
 
     path = tmp_path_factory.mktemp("encoder")
     tokenizer = make_tokenizer([" ".join(WORDS), "They thought of a party and went home."], 320)

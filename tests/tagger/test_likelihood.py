@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ttmarkers.annotation.guides import Briefing, Guide, ValueGuide
 from ttmarkers.components import MarkerType, read_data
 from ttmarkers.errors import ConfigError
-from ttmarkers.guides import Briefing, Guide, ValueGuide
 from ttmarkers_plugins.tagger.likelihood import CONTENT_FREE, TEMPLATE, LikelihoodExtractor
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from ttmarkers.extraction import Row
+    from ttmarkers.annotation.extraction import Row
 
 LONG = ("French", "la capitale", "z", "German or what is the")  # of two and more tokens
 SHORT = ("la", "de", "capital")  # of one

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from ttmarkers.tagging import TaggerJob
+    from ttmarkers.annotation.tagging import TaggerJob
 
 
 def test_a_tagger_is_the_same_once_it_is_loaded(job: TaggerJob, moods: Callable[..., list[dict[str, Any]]]) -> None:

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import plan_of, read_rows, ttm, write_rows
-from ttmarkers.agreement import agree
+from ttmarkers.annotation.agreement import agree
+from ttmarkers.annotation.extraction import Extraction
 from ttmarkers.components import ExtractorComponent
-from ttmarkers.extraction import Extraction
 from ttmarkers.records import Found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from ttmarkers.extraction import Row
+    from ttmarkers.annotation.extraction import Row
+    from ttmarkers.annotation.worker import AnnotationJob
     from ttmarkers.protocols import Subject
-    from ttmarkers.taxonomy import Taxonomy
-    from ttmarkers.worker import AnnotationJob
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 ASKED = {
     "Translation": ("translate", "into French", "in German"),

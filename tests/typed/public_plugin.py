@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from ttmarkers.generation import Engine
-    from ttmarkers.guides import Briefing
+    from ttmarkers.annotation.guides import Briefing
+    from ttmarkers.annotation.tagging import TaggerJob, TaggerReport
+    from ttmarkers.decoding.generation import Engine
     from ttmarkers.protocols import (
         BatchTask,
         Case,
@@ -46,8 +47,7 @@ if TYPE_CHECKING:
         Task,
         TrainableExtractor,
     )
-    from ttmarkers.tagging import TaggerJob, TaggerReport
-    from ttmarkers.training import TrainingJob
+    from ttmarkers.training.job import TrainingJob
 
 HAPPY, SAD = ":-)", ":-("
 
@@ -90,7 +90,7 @@ class Guided(Mood):
     @staticmethod
     def train(job: TaggerJob) -> TaggerReport:
         """Learn nothing."""
-        from ttmarkers.tagging import TaggerReport
+        from ttmarkers.annotation.tagging import TaggerReport
 
         return TaggerReport({}, {kind.name: "nothing is learnt" for kind in job.types})
 

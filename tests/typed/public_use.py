@@ -7,22 +7,31 @@ from pathlib import Path
 from typing import Any, assert_type
 
 from ttmarkers import __version__
-from ttmarkers.annotation import annotate
-from ttmarkers.annotation_job import annotation_job, annotation_plan
-from ttmarkers.checkpoint import Checkpoint, load_checkpoint
+from ttmarkers.annotation.extraction import Extraction
+from ttmarkers.annotation.job import annotation_job, annotation_plan
+from ttmarkers.annotation.lint import Linter
+from ttmarkers.annotation.plan import Plan
+from ttmarkers.annotation.run import annotate
+from ttmarkers.annotation.stats import Stats, count
+from ttmarkers.annotation.worker import AnnotationResult
+from ttmarkers.blocks.rendering import Renderer
+from ttmarkers.blocks.template import Template, load_template
+from ttmarkers.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from ttmarkers.components import ExtractorComponent, MarkerType, PolicyComponent, TaskComponent
 from ttmarkers.config import Config, load_config, make_config
 from ttmarkers.datasets import rows, to_example
-from ttmarkers.decoding import choose_policy, load_engine, run_policy
+from ttmarkers.decoding.generation import Engine
+from ttmarkers.decoding.run import choose_policy, load_engine, run_policy
+from ttmarkers.decoding.steering import Steered, Wish, steer
 from ttmarkers.errors import ConfigError, DataError, TtmError
-from ttmarkers.evaluation import answer, chosen, load_task, read_cases, samples, score
-from ttmarkers.extraction import Extraction
-from ttmarkers.generation import Engine
-from ttmarkers.lint import Linter
+from ttmarkers.evaluation.results import Result, Scored, summarise
+from ttmarkers.evaluation.run import answer, chosen, load_task, read_cases, samples, score
+from ttmarkers.evaluation.runs_page import load_runs, merge_runs, runs_page
+from ttmarkers.evaluation.stored import read_scored, write_generations
 from ttmarkers.manifest import manifest, write_json
 from ttmarkers.marked import read_marked
-from ttmarkers.plan import Plan
-from ttmarkers.plugins import Plugins, create_plugins
+from ttmarkers.plugins.manager import Plugins, create_plugins
+from ttmarkers.plugins.registry import Entry, Registry, build
 from ttmarkers.protocols import Setting, Task
 from ttmarkers.records import (
     Example,
@@ -35,20 +44,11 @@ from ttmarkers.records import (
     Request,
     Value,
 )
-from ttmarkers.registry import Entry, Registry, build
-from ttmarkers.rendering import Renderer
 from ttmarkers.report import write_page
-from ttmarkers.results import Result, Scored, summarise
-from ttmarkers.runs_page import load_runs, merge_runs, runs_page
 from ttmarkers.statistics import Estimate
-from ttmarkers.stats import Stats, count
-from ttmarkers.steering import Steered, Wish, steer
-from ttmarkers.stored import read_scored, write_generations
-from ttmarkers.taxonomy import Taxonomy, check_value
-from ttmarkers.taxonomy_sources import current_taxonomy
-from ttmarkers.template import Template, load_template
-from ttmarkers.training import TrainingJob, train
-from ttmarkers.worker import AnnotationResult
+from ttmarkers.taxonomies.sources import current_taxonomy
+from ttmarkers.taxonomies.taxonomy import Taxonomy, check_value
+from ttmarkers.training.job import TrainingJob, train
 
 
 def look_around(plugins: Plugins) -> list[str]:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from ttmarkers.components import ExtractorComponent, MarkerType, PolicyComponent
 from ttmarkers.config import make_config
-from ttmarkers.generation import Engine
-from ttmarkers.plugins import create_plugins
+from ttmarkers.decoding.generation import Engine
+from ttmarkers.plugins.manager import create_plugins
 from ttmarkers.protocols import Extractor, Policy, Strategy, Task
 from ttmarkers.records import Found, Generation, Message, Metric, Request
-from ttmarkers.training import TrainingJob, train
+from ttmarkers.training.job import TrainingJob, train
 
 PLUGINS = create_plugins(third_party=False)
 CONFIG = make_config({})

@@ -11,12 +11,12 @@ import pyarrow.parquet
 import pytest
 
 from support import greetings, plan_of, read_rows, ttm, write_rows
-from ttmarkers.annotation import SHARD_ROWS, annotate
+from ttmarkers.annotation.run import SHARD_ROWS, annotate
+from ttmarkers.annotation.worker import AnnotationJob
 from ttmarkers.components import ExtractorComponent, MarkerType
 from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.records import Found
-from ttmarkers.taxonomy import Taxonomy
-from ttmarkers.worker import AnnotationJob
+from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

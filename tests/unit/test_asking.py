@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ttmarkers.asking import Asking
-from ttmarkers.checkpoint import Checkpoint
+from ttmarkers.blocks.source import read_source
+from ttmarkers.checkpoints.checkpoint import Checkpoint
 from ttmarkers.components import ExtractorComponent
+from ttmarkers.decoding.asking import Asking
 from ttmarkers.errors import CheckpointError, ConfigError, UnknownNameError
-from ttmarkers.plugins import create_plugins
+from ttmarkers.plugins.manager import create_plugins
+from ttmarkers.plugins.registry import Entry, Registry
 from ttmarkers.records import Found
-from ttmarkers.registry import Entry, Registry
-from ttmarkers.taxonomy import make_taxonomy
-from ttmarkers.template_source import read_source
+from ttmarkers.taxonomies.taxonomy import make_taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ttmarkers.components import Factory
     from ttmarkers.protocols import Subject
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 _PLUGINS = create_plugins(third_party=False)
 PAPER = make_taxonomy(_PLUGINS.marker_types().all())

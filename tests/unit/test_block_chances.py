@@ -12,16 +12,16 @@ import pytest
 from block_setup import ASKED, SMALL, Counting, kinds, setup_of, small_grammar, small_kinds, small_template
 from block_tree import tree
 from shipped import PAPER, SHIPPED, SOURCES, templates
-from ttmarkers.block_writer import BlockWriter
+from ttmarkers.blocks.template import Template
 from ttmarkers.components import MarkerType
-from ttmarkers.sampling import Sampler
-from ttmarkers.taxonomy import Taxonomy
-from ttmarkers.template import Template
+from ttmarkers.decoding.block_writer import BlockWriter
+from ttmarkers.decoding.sampling import Sampler
+from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ttmarkers.constraint import OpenBlock
+    from ttmarkers.decoding.constraint import OpenBlock
 
 
 def to_choice(block: OpenBlock, tokens: Sequence[int], name: str) -> None:

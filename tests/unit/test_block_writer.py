@@ -28,17 +28,17 @@ from block_setup import (
 )
 from block_tree import tree
 from shipped import PAPER, SHIPPED, templates
-from ttmarkers.block_text import Guess
-from ttmarkers.block_writer import BlockWriter
+from ttmarkers.decoding.block_text import Guess
+from ttmarkers.decoding.block_writer import BlockWriter
+from ttmarkers.decoding.sampling import Sampler
 from ttmarkers.errors import DataError
-from ttmarkers.sampling import Sampler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from block_setup import Setup
-    from ttmarkers.constraint import OpenBlock
-    from ttmarkers.grammar import BlockGrammar
+    from ttmarkers.blocks.grammar import BlockGrammar
+    from ttmarkers.decoding.constraint import OpenBlock
     from ttmarkers.records import Value
 
 DRAWS = 500

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttmarkers.budget import WORDS, Budget, Budgets, Limit, word_counter
-from ttmarkers.plugins import create_plugins
+from ttmarkers.decoding.budget import WORDS, Budget, Budgets, Limit, word_counter
+from ttmarkers.plugins.manager import create_plugins
+from ttmarkers.plugins.registry import build
 from ttmarkers.records import Example, Message, Origin
-from ttmarkers.registry import build
-from ttmarkers.taxonomy import make_taxonomy
+from ttmarkers.taxonomies.taxonomy import make_taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -65,9 +65,17 @@ def test_the_package_itself_imports_none_of_its_rooms() -> None:
 @pytest.mark.parametrize(
     ("room", "line", "told"),
     [
-        ("errors", "def late() -> None:\n    import ttmarkers.taxonomy\n", "ttmarkers.errors -> ttmarkers.taxonomy"),
+        (
+            "errors",
+            "def late() -> None:\n    import ttmarkers.config\n",
+            "ttmarkers.errors -> ttmarkers.config",
+        ),
         ("attic", "", "ttmarkers.attic"),
-        ("plan", "def late() -> None:\n    import ttmarkers_plugins\n", "ttmarkers.plan -> ttmarkers_plugins"),
+        (
+            "annotation/plan",
+            "def late() -> None:\n    import ttmarkers_plugins\n",
+            "ttmarkers.annotation.plan -> ttmarkers_plugins",
+        ),
     ],
     ids=["function", "no-place", "built-in"],
 )
@@ -85,14 +93,22 @@ def test_wrong_imports_are_found(room: str, line: str, told: str, tmp_path: Path
 
 
 def test_design_lists_the_rooms() -> None:
-    """The picture of the house names every room of core, in the order in which they stand on each other."""
+    """The picture of the house names every room of core and its modules, as they stand on each other."""
     config = configparser.ConfigParser()
     config.read(ROOT / ".importlinter", encoding="utf-8")
-    rooms = config["importlinter:contract:house"]["layers"].split()
     page = (ROOT / "docs" / "explanation" / "design.md").read_text(encoding="utf-8")
     picture = page.partition("    core/ttmarkers/\n")[2].partition("    plugins/ttmarkers_plugins/")[0]
-    shown = re.findall(r"\b(\w+)(?:\.py\b|/)", picture)
-    assert shown == rooms
+    shown: dict[str, list[str]] = {"house": []}
+    for indent, name in re.findall(r"^ {6}( {2})?(\w+)(?:\.py|/)", picture, re.MULTILINE):
+        if indent:
+            shown.setdefault(shown["house"][-1], []).append(name)
+        else:
+            shown["house"].append(name)
+    assert shown == {
+        section.rpartition(":")[2]: contract["layers"].split()
+        for section, contract in config.items()
+        if contract.get("type") == "layers" and contract["containers"].partition(".")[0] == "ttmarkers"
+    }
 
 
 def test_core_knows_the_built_ins_by_name_only() -> None:

@@ -9,8 +9,8 @@ import pytest
 from chat_templates import CHATML, CHATS, DEEPSEEK, END, REFUSES, REWRITES, changed
 from oracle import oracle
 from small_tokenizers import small_tokenizer
-from ttmarkers.encoding import Encoder
 from ttmarkers.errors import ConfigError, DataError
+from ttmarkers.models.encoding import Encoder
 from ttmarkers.records import Message, RenderedPair
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from ttmarkers.cli import COMMANDS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ttmarkers.plugins import Plugins
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.plugins.manager import Plugins
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 GROUPS = ("markers", "templates", "strategies", "policies", "tasks", "extractors", "plugins")
 
@@ -101,7 +101,7 @@ def test_interrupt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ttmarkers.annotation.annotate", interrupt)
+    monkeypatch.setattr("ttmarkers.annotation.run.annotate", interrupt)
     rows = write_rows(tmp_path / "rows.jsonl", greetings(1))
     done = ttm("annotate", rows, "-o", tmp_path / "out.jsonl")
     assert done.code == 130

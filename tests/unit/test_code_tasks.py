@@ -9,7 +9,7 @@ import pytest
 
 from ttmarkers.config import make_config
 from ttmarkers.errors import ConfigError, DataError
-from ttmarkers.plugins import create_plugins
+from ttmarkers.plugins.manager import create_plugins
 from ttmarkers.protocols import BatchTask, PreparedTask, Setting, Task
 from ttmarkers.records import Generation
 from ttmarkers_plugins.marker_types import PAPER_TYPES

@@ -15,8 +15,8 @@ from support import HEAVY, TTM, distribution, environment, ok, python_process, t
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ttmarkers.plugins import Plugins
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.plugins.manager import Plugins
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 BREAKS = " \t\n\"'@><=;|&(:"
 """Where bash cuts words, as it is told when it starts."""

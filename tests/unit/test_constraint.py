@@ -8,10 +8,10 @@ import pytest
 
 from block_setup import ASKED, check_block, sampler_of, setup_of, small_grammar
 from shipped import SHIPPED, templates
-from ttmarkers.block_writer import BlockWriter
-from ttmarkers.constraint import Constrainer
+from ttmarkers.decoding.block_writer import BlockWriter
+from ttmarkers.decoding.constraint import Constrainer
+from ttmarkers.decoding.sampling import Sampler
 from ttmarkers.errors import ConfigError
-from ttmarkers.sampling import Sampler
 
 
 def test_grammars_are_compiled_once() -> None:

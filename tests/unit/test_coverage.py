@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy
 import pytest
 
+from ttmarkers.evaluation.resampling import compare, estimate
 from ttmarkers.records import Metric
-from ttmarkers.resampling import compare, estimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

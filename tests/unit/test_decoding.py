@@ -6,10 +6,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers.components import PolicyComponent
-from ttmarkers.decoding import load, run_policy
+from ttmarkers.decoding.run import load, run_policy
 from ttmarkers.errors import NoRoomError
+from ttmarkers.plugins.registry import Entry, Registry
 from ttmarkers.records import Generation, Message, Request
-from ttmarkers.registry import Entry, Registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, kstest, permutation_test
 
 from score_support import normal, pairs
+from ttmarkers.evaluation.resampling import Difference, compare, corrected, estimate
 from ttmarkers.records import Metric
-from ttmarkers.resampling import Difference, compare, corrected, estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

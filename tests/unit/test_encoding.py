@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import CHATML
+from ttmarkers.blocks.rendering import Renderer
+from ttmarkers.blocks.template import load_template
 from ttmarkers.dropout import Dropout
-from ttmarkers.encoding import Encoder
 from ttmarkers.errors import ConfigError, DataError
+from ttmarkers.models.encoding import Encoder
 from ttmarkers.records import ANSWER, BLOCK, PROMPT, MarkedExample, Message, Origin, RenderedPair
-from ttmarkers.rendering import Renderer
-from ttmarkers.template import load_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
     from ttmarkers.records import Value
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

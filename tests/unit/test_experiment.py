@@ -9,13 +9,13 @@ import pytest
 import yaml
 
 from ttmarkers.errors import ConfigError
-from ttmarkers.evaluation import load_task
-from ttmarkers.experiment import dump, read_experiment
-from ttmarkers.paper import TABLES, paper_table
+from ttmarkers.evaluation.run import load_task
+from ttmarkers.experiments.file import dump, read_experiment
+from ttmarkers.experiments.paper import TABLES, paper_table
 from ttmarkers.synthetic.sources import SETS, synthetic_rows
 
 if TYPE_CHECKING:
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 BASE: dict[str, Any] = {
     "rows": ["synthetic:train:10"],

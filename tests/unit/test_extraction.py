@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import plan_of
+from ttmarkers.annotation.extraction import Extraction
+from ttmarkers.annotation.plan import Plan, make_plan
 from ttmarkers.components import ExtractorComponent, MarkerType
 from ttmarkers.config import make_config
 from ttmarkers.datasets import to_example
 from ttmarkers.errors import ConfigError, DataError
-from ttmarkers.extraction import Extraction
-from ttmarkers.plan import Plan, make_plan
 from ttmarkers.records import Found, Origin
-from ttmarkers.taxonomy import Taxonomy
+from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ttmarkers.extraction import Row
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.annotation.extraction import Row
+    from ttmarkers.plugins.manager import Plugins
     from ttmarkers.protocols import Subject
 
 ABC = Taxonomy(tuple(MarkerType(name, "", "categorical", ("x", "y", "z")) for name in ("a", "b", "c")))

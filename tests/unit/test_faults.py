@@ -16,11 +16,11 @@ import pytest
 import faulty
 from faulty import FAULTY, WORDS
 from support import TTM, distribution, environment, greetings, plan_of, read_rows, survivors, ttm_process, write_rows
-from ttmarkers import local_engine
-from ttmarkers.annotation import SHARD_ROWS, annotate
+from ttmarkers.annotation import local_engine
+from ttmarkers.annotation.run import SHARD_ROWS, annotate
+from ttmarkers.annotation.worker import AnnotationJob
 from ttmarkers.components import ExtractorComponent
 from ttmarkers.errors import ConfigError, DataError, PluginError
-from ttmarkers.worker import AnnotationJob
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

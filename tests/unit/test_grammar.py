@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from hostile import markers_of, taxonomies
 from shipped import PAPER, SHIPPED, SOURCES, templates
+from ttmarkers.blocks.template import Template
 from ttmarkers.components import MarkerType
 from ttmarkers.errors import DataError, UnknownNameError
-from ttmarkers.taxonomy import Taxonomy
-from ttmarkers.template import Template
+from ttmarkers.taxonomies.taxonomy import Taxonomy
 from ttmarkers.testing.templates import Acceptor
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedTokenizerBase
 
-    from ttmarkers.grammar import BlockGrammar
+    from ttmarkers.blocks.grammar import BlockGrammar
     from ttmarkers.records import Value
 
 BYTES = llguidance.LLTokenizer("byte")

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from hostile import SNIPPETS
 from red_team import BACK, STOLEN, TRUSTED, attacks, blocks_in, joined, pieces
 from shipped import PAPER, SHIPPED, SOURCES, templates
+from ttmarkers.blocks.guard import TWINS
+from ttmarkers.blocks.rendering import Renderer, ask, without_blocks
+from ttmarkers.blocks.template import Template
 from ttmarkers.components import MarkerType
 from ttmarkers.dropout import Dropout
-from ttmarkers.guard import TWINS
 from ttmarkers.records import MarkedExample, Message, Origin
-from ttmarkers.rendering import Renderer, ask, without_blocks
-from ttmarkers.taxonomy import Taxonomy
-from ttmarkers.template import Template
+from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from red_team import STOLEN, attacks
 from shipped import SHIPPED, templates
-from ttmarkers.guard import TWINS
+from ttmarkers.blocks.guard import TWINS
+from ttmarkers.blocks.rendering import without_blocks
 from ttmarkers.records import Message
-from ttmarkers.rendering import without_blocks
 
 ROOT = Path(__file__).parents[2]
 UNSEEN = ("Cf", "Mn", "Me", "Cc")

@@ -8,7 +8,7 @@ import huggingface_hub
 import pytest
 
 from ttmarkers.errors import CheckpointError, TtmError
-from ttmarkers.hub import push
+from ttmarkers.models.hub import push
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import pytest
 
 from shipped import SHIPPED
 from ttmarkers.errors import DataError
-from ttmarkers.matching import Matcher
+from ttmarkers.evaluation.matching import Matcher
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

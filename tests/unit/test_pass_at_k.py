@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ttmarkers.pass_at_k import pass_at_k
+from ttmarkers.evaluation.pass_at_k import pass_at_k
 
 
 @pytest.mark.parametrize("n", range(1, 9))

@@ -85,7 +85,7 @@ def test_equal_scores_have_no_quartiles() -> None:
 
 def test_reward_model(tmp_path: Path) -> None:
     """A sequence-classification model scores rows, the same in any batch."""
-    from ttmarkers.models import make_tokenizer
+    from ttmarkers.models.loading import make_tokenizer
 
     save_reward_model(tmp_path / "reward", make_tokenizer(["What is this? It is a test.", "one two three"], 300))
     rows = [{"prompt": f"What is {n}?", "completion": "It is a test. " * (n + 1)} for n in range(7)]

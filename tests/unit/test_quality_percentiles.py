@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import write_rows
-from ttmarkers.checkpoint import Checkpoint
+from ttmarkers.checkpoints.checkpoint import Checkpoint
 from ttmarkers.config import make_config
 from ttmarkers.errors import ConfigError
 from ttmarkers.protocols import Setting
@@ -18,8 +18,8 @@ from ttmarkers_plugins.tasks.quality import QualityTask
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ttmarkers.plugins import Plugins
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.plugins.manager import Plugins
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 PROGRAM: dict[str, Any] = {"scorer": "program", "command": "never-run"}
 ROWS = [

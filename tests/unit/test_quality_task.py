@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reward_model import save_reward_model
+from ttmarkers.annotation.extraction import Row
 from ttmarkers.config import make_config
 from ttmarkers.errors import ConfigError, DataError
-from ttmarkers.extraction import Row
 from ttmarkers.protocols import BatchTask, PreparedTask, Setting, Task
 from ttmarkers.records import Example, Generation, Message, Origin
 from ttmarkers_plugins.extractors.quality import RewardModelExtractor
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedTokenizerBase
 
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 LENGTHS = (
     "import json, sys\nasked = json.load(sys.stdin)\nopen({log!r}, 'a').write(json.dumps(asked) + chr(10))\n"

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap
 
 from score_support import normal
-from ttmarkers.case_weights import BATCH
+from ttmarkers.evaluation.case_weights import BATCH
+from ttmarkers.evaluation.resampling import compare, estimate
 from ttmarkers.records import Metric
-from ttmarkers.resampling import compare, estimate
 from ttmarkers.statistics import mean
 
 if TYPE_CHECKING:
@@ -206,6 +206,6 @@ def test_pieces_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     cells = [(str(number % 2), str(number % 3)) for number in range(50)]
     found = compare(first, second, MACRO, cells)
     assert BATCH > 2000 * 50
-    monkeypatch.setattr("ttmarkers.case_weights.BATCH", 1000)
+    monkeypatch.setattr("ttmarkers.evaluation.case_weights.BATCH", 1000)
     pieces = compare(first, second, MACRO, cells)
     assert list(pieces.to_json().values()) == pytest.approx(list(found.to_json().values()))

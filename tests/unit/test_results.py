@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ttmarkers.checkpoint import Checkpoint
+from ttmarkers.checkpoints.checkpoint import Checkpoint
 from ttmarkers.components import MarkerType
 from ttmarkers.errors import DataError
+from ttmarkers.evaluation.results import Scored, correct, differences, result_from_json, summarise
+from ttmarkers.evaluation.stored import read_scored, write_generations
+from ttmarkers.evaluation.tail import known_markers, make_tail
 from ttmarkers.records import Generation, Metric
-from ttmarkers.results import Scored, correct, differences, result_from_json, summarise
-from ttmarkers.stored import read_scored, write_generations
-from ttmarkers.tail import known_markers, make_tail
-from ttmarkers.taxonomy import Taxonomy
+from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

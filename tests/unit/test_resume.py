@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support import TTM, distribution, environment, greetings, read_rows, survivors, ttm_process, write_rows
-from ttmarkers.annotation import SHARD_ROWS
+from ttmarkers.annotation.run import SHARD_ROWS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,22 +11,22 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ttmarkers.blocks.rendering import Renderer
+from ttmarkers.blocks.template import load_template
 from ttmarkers.dropout import Dropout
-from ttmarkers.encoding import Encoder
 from ttmarkers.errors import ConfigError
 from ttmarkers.marked import RowWriter
+from ttmarkers.models.encoding import Encoder
 from ttmarkers.records import MarkedExample, Message, Origin
-from ttmarkers.rendering import Renderer
-from ttmarkers.row_checker import RowSet
-from ttmarkers.template import load_template
+from ttmarkers.training.row_checker import RowSet
 from ttmarkers_plugins.strategies.packing import best_fit, prove_isolation
 from ttmarkers_plugins.strategies.rows import Batches, EpochOrder, MarkedRows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from ttmarkers.plugins import Plugins
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.plugins.manager import Plugins
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 
 def _order(lengths: list[int], seed: int = 0, epoch: int = 0, order: str = "random") -> list[tuple[int, int, float]]:

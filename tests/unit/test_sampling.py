@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
+from ttmarkers.decoding.sampling import WARPERS, Sampler
 from ttmarkers.dropout import draw
 from ttmarkers.errors import ConfigError
-from ttmarkers.sampling import WARPERS, Sampler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,7 +137,7 @@ def test_never_what_may_not_stand(draws: bool, data: st.DataObject) -> None:
 @pytest.mark.parametrize("number", [0.0, 1 - 2**-53])
 def test_numbers_at_the_ends(number: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """The least and the greatest number that can be drawn choose the first and the last token that may stand."""
-    monkeypatch.setattr("ttmarkers.sampling.draw", lambda *_: number)
+    monkeypatch.setattr("ttmarkers.decoding.sampling.draw", lambda *_: number)
     scores = torch.tensor([[-math.inf, 0.0, -math.inf, 1.0, -math.inf]])
     assert Sampler(0, True).choose(scores, [("a",)]) == [3 if number else 1]
 

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support import write_rows
+from ttmarkers.blocks.rendering import Renderer
+from ttmarkers.blocks.template import Template, load_template
 from ttmarkers.components import MarkerType
 from ttmarkers.dropout import Dropout
 from ttmarkers.errors import ConfigError
 from ttmarkers.marked import pack, read_marked, unpack
-from ttmarkers.plugins import create_plugins
-from ttmarkers.rendering import Renderer
-from ttmarkers.taxonomy import Taxonomy
-from ttmarkers.template import Template, load_template
+from ttmarkers.plugins.manager import create_plugins
+from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,10 +10,10 @@ from chat_templates import CHATML, CHATS
 from red_team import BACK, STOLEN, TRUSTED, blocks_in
 from shipped import SHIPPED, templates
 from small_tokenizers import KINDS, small_tokenizer
-from ttmarkers.encoding import Encoder
-from ttmarkers.guard import Plain
+from ttmarkers.blocks.guard import Plain
+from ttmarkers.blocks.rendering import ask, without_blocks
+from ttmarkers.models.encoding import Encoder
 from ttmarkers.records import Message
-from ttmarkers.rendering import ask, without_blocks
 
 SPECIAL = ("<|im_end|>", "<|im_start|>", "</s>", "[SEP]", "<eos>", "<|end|>", "<｜User｜>", "PLAIN")
 CHAT_NAMES = ("", "chatml", "llama3", "gemma", "deepseek", "harmony", "phi", "words")

@@ -10,12 +10,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hostile import SNIPPETS, markers_of, taxonomies
+from ttmarkers.blocks.source import read_source
+from ttmarkers.blocks.splitting import AGAIN, LONGEST, NO_BLOCK, UNCLOSED, Split, Splitter, split
+from ttmarkers.blocks.template import Template
 from ttmarkers.components import MarkerType
-from ttmarkers.plugins import create_plugins
-from ttmarkers.splitting import AGAIN, LONGEST, NO_BLOCK, UNCLOSED, Split, Splitter, split
-from ttmarkers.taxonomy import Taxonomy, make_taxonomy
-from ttmarkers.template import Template
-from ttmarkers.template_source import read_source
+from ttmarkers.plugins.manager import create_plugins
+from ttmarkers.taxonomies.taxonomy import Taxonomy, make_taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import read_rows, write_rows
+from ttmarkers.annotation.stats import quantiles
 from ttmarkers.cli import main
-from ttmarkers.stats import quantiles
 
 if TYPE_CHECKING:
     from pathlib import Path

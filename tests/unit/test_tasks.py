@@ -9,7 +9,7 @@ import pytest
 
 from ttmarkers.config import make_config
 from ttmarkers.errors import ConfigError, DataError, TtmError
-from ttmarkers.plugins import create_plugins
+from ttmarkers.plugins.manager import create_plugins
 from ttmarkers.protocols import Setting
 from ttmarkers.records import Generation
 from ttmarkers_plugins.tasks.control import ControlTask

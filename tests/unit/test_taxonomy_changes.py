@@ -9,21 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support import marked, ok, plan_of, read_rows, sentence, ttm, write_rows
+from ttmarkers.annotation.extraction import Extraction
+from ttmarkers.annotation.guides import read_guides
 from ttmarkers.components import ExtractorComponent, MarkerType, TaxonomyChange
 from ttmarkers.config import make_config
 from ttmarkers.errors import ConfigError, DataError, PluginError, TtmError
-from ttmarkers.extraction import Extraction
-from ttmarkers.guides import read_guides
 from ttmarkers.records import Found
-from ttmarkers.taxonomy import Taxonomy, check_value
-from ttmarkers.taxonomy_changes import Sourced, change_type
-from ttmarkers.taxonomy_sources import current_taxonomy, list_types
+from ttmarkers.taxonomies.changes import Sourced, change_type
+from ttmarkers.taxonomies.sources import current_taxonomy, list_types
+from ttmarkers.taxonomies.taxonomy import Taxonomy, check_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
     from ttmarkers.protocols import Subject
 
 DOMAIN = MarkerType("domain", "", "categorical", ("Science", "Law", "Sports"), {"legal": "Law", "sci": "Science"})

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from hostile import SNIPPETS, markers_of, taxonomies
 from shipped import PAPER, SHIPPED, SOURCES, templates
+from ttmarkers.blocks.template import Template
 from ttmarkers.components import MarkerType
 from ttmarkers.errors import DataError, UnknownNameError
-from ttmarkers.taxonomy import Taxonomy
-from ttmarkers.template import Template
+from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from ttmarkers.records import Value

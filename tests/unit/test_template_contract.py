@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ttmarkers.blocks.template import Template, load_template
 from ttmarkers.components import TemplateComponent
 from ttmarkers.errors import ConfigError
-from ttmarkers.template import Template, load_template
 
 if TYPE_CHECKING:
     from ttmarkers.records import Value
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 MARKERS: dict[str, Value] = {"lang": "French", "task": "CodeFix", "length_tokens": 199, "quality": 0.5}
 OPEN = "{% macro opening() %}<{% endmacro %}"

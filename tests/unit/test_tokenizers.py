@@ -14,19 +14,19 @@ from tokenizers import processors
 from chat_templates import CHATS
 from oracle import PLAIN, oracle
 from small_tokenizers import KINDS, small_tokenizer
+from ttmarkers.blocks.rendering import Renderer
+from ttmarkers.blocks.template import Template, load_template
 from ttmarkers.components import MarkerType
 from ttmarkers.dropout import Dropout
-from ttmarkers.encoding import Encoder
 from ttmarkers.errors import DataError
+from ttmarkers.models.encoding import Encoder
+from ttmarkers.models.token_texts import token_texts
 from ttmarkers.records import BLOCK, MarkedExample, Message, Origin, RenderedPair, Span, mark
-from ttmarkers.rendering import Renderer
-from ttmarkers.taxonomy import Taxonomy
-from ttmarkers.template import Template, load_template
-from ttmarkers.token_texts import token_texts
+from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from oracle import Oracle
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
     from ttmarkers.records import Value
 
 NAMES = (PLAIN, *CHATS)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from small_models import CACHED, VOCABULARY, cached, check, check_and_change, kinds, model_of, rows_of, some, wrapped
-from ttmarkers.prefix_cache import PrefixCache, can_cache
-from ttmarkers.sequences import common
+from ttmarkers.decoding.prefix_cache import PrefixCache, can_cache
+from ttmarkers.decoding.sequences import common
 
 
 @kinds

@@ -24,9 +24,9 @@ from small_models import (
     some,
     wrapped,
 )
+from ttmarkers.decoding.language_model import Branch, Continuation
+from ttmarkers.decoding.sampling import Sampler
 from ttmarkers.errors import ConfigError
-from ttmarkers.language_model import Branch, Continuation
-from ttmarkers.sampling import Sampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 ROW = {"source": "Good morning.", "reference": "Guten Morgen.", "target_lang": "de"}
 PARALLEL = {

@@ -10,14 +10,14 @@ import pytest
 
 from support import greetings, write_rows
 from ttmarkers.config import make_config
-from ttmarkers.discovery import Candidate
-from ttmarkers.plugins import create_plugins
+from ttmarkers.plugins.discovery import Candidate
+from ttmarkers.plugins.manager import create_plugins
 from ttmarkers.testing import check_plugin, check_policy, marked_rows
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 TYPED = Path(__file__).parents[1] / "typed"
 

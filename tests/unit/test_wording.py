@@ -9,21 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ttmarkers.checkpoint import Checkpoint, load_checkpoint
+from ttmarkers.checkpoints.checkpoint import Checkpoint, load_checkpoint
+from ttmarkers.checkpoints.migration import describe, migrated
+from ttmarkers.checkpoints.wording import Wording
 from ttmarkers.components import MarkerType, TaxonomyChange
 from ttmarkers.errors import CheckpointError, ConfigError, DataError, TtmError
-from ttmarkers.migration import describe, migrated
+from ttmarkers.evaluation.tail import make_tail
 from ttmarkers.records import Generation
-from ttmarkers.tail import make_tail
-from ttmarkers.taxonomy import Taxonomy
-from ttmarkers.taxonomy_changes import Sourced, change_type
-from ttmarkers.wording import Wording
+from ttmarkers.taxonomies.changes import Sourced, change_type
+from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 DOMAIN = MarkerType("domain", "", "categorical", ("Science", "Law", "Sports"), {"legal": "Law"})
 STARS = MarkerType("stars", "", "int", minimum=0)

@@ -16,15 +16,15 @@ import click
 from ttmarkers import __version__
 from ttmarkers.cli import completing
 from ttmarkers.errors import TtmError, UnknownNameError, unknown_name
-from ttmarkers.plugins import Plugins, create_plugins
-from ttmarkers.standard_output import StandardOutput
+from ttmarkers.plugins.manager import Plugins, create_plugins
+from ttmarkers.plugins.standard_output import StandardOutput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ttmarkers.config import Config
+    from ttmarkers.plugins.registry import Entry
     from ttmarkers.provenance import Part
-    from ttmarkers.registry import Entry
 
 COMMANDS = {
     "quickstart": "Run the whole loop on a small synthetic corpus and report.",
@@ -247,7 +247,7 @@ def _blamed(error: BaseException, context: Context) -> str:
     """Return what is told of an error in a plugin's code; nothing if it is another's."""
     if "plugins" not in vars(context) or (isinstance(error, SystemExit) and context.command):
         return ""
-    from ttmarkers.blame import culprit
+    from ttmarkers.plugins.blame import culprit
 
     found = culprit(error, context.plugins, context.command)
     return found.sentence(error) if found else ""

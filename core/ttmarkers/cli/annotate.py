@@ -23,10 +23,10 @@ from ttmarkers.cli.output import note, print_json, print_table, progress
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ttmarkers.annotation.worker import AnnotationJob
     from ttmarkers.cli import Context
     from ttmarkers.config import Config
     from ttmarkers.records import Spending
-    from ttmarkers.worker import AnnotationJob
 
 
 @click.command(
@@ -79,7 +79,7 @@ def annotate(context: Context, /, overrides: tuple[str, ...], as_json: bool, dry
         refuse_existing(options["quarantine"], "--quarantine")
     job = _job(context, config, options)
     if dry_run:
-        from ttmarkers.spending import estimate
+        from ttmarkers.annotation.spending import estimate
 
         with progress("estimating") as advance:
             _show_spending(estimate(job, advance), as_json)
@@ -90,9 +90,9 @@ def annotate(context: Context, /, overrides: tuple[str, ...], as_json: bool, dry
 def _job(context: Context, config: Config, options: Mapping[str, Any]) -> AnnotationJob:
     from dataclasses import replace
 
-    from ttmarkers.annotation_job import annotation_job
+    from ttmarkers.annotation.earlier import carried
+    from ttmarkers.annotation.job import annotation_job
     from ttmarkers.datasets import expand
-    from ttmarkers.earlier import carried
 
     more = {name: options[name] for name in ("quarantine", "limit", "engine", "resume", "max_cost")}
     workers = options["workers"] or int(options["engine"] == "local")
@@ -101,10 +101,10 @@ def _job(context: Context, config: Config, options: Mapping[str, Any]) -> Annota
 
 
 def _run(context: Context, config: Config, job: AnnotationJob, as_json: bool) -> None:
-    from ttmarkers.annotation import annotate as run
-    from ttmarkers.annotation_job import annotation_parts
+    from ttmarkers.annotation.earlier import KEY, RUN_SUFFIX, input_parts
+    from ttmarkers.annotation.job import annotation_parts
+    from ttmarkers.annotation.run import annotate as run
     from ttmarkers.datasets import expand
-    from ttmarkers.earlier import KEY, RUN_SUFFIX, input_parts
     from ttmarkers.manifest import manifest, write_json
 
     try:

@@ -16,7 +16,7 @@ from ttmarkers.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from ttmarkers.cli import Context
-    from ttmarkers.posterior import Calibration
+    from ttmarkers.decoding.posterior import Calibration
 
 FEWEST = 30  # rows below which a temperature says nothing
 
@@ -39,12 +39,12 @@ def calibrate(
     """
     from itertools import islice
 
-    from ttmarkers.decoding import load_engine
+    from ttmarkers.decoding.posterior import KEY, walk
+    from ttmarkers.decoding.posterior import calibrate as fit
+    from ttmarkers.decoding.run import load_engine
     from ttmarkers.marked import read_marked
-    from ttmarkers.posterior import KEY, walk
-    from ttmarkers.posterior import calibrate as fit
     from ttmarkers.records import Request
-    from ttmarkers.taxonomy_sources import current_taxonomy
+    from ttmarkers.taxonomies.sources import current_taxonomy
 
     if not model.is_dir():
         raise ConfigError(f"{model} is no folder: calibrate a model that lies here, then upload it")

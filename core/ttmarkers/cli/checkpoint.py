@@ -17,9 +17,9 @@ from ttmarkers.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ttmarkers.checkpoint import Checkpoint
+    from ttmarkers.checkpoints.checkpoint import Checkpoint
+    from ttmarkers.checkpoints.migration import MarkerMapping
     from ttmarkers.cli import Context
-    from ttmarkers.migration import MarkerMapping
 
 
 @click.group(cls=Ordered)
@@ -36,8 +36,8 @@ def checkpoint_show(context: Context, model: str, as_json: bool) -> None:
 
     MODEL is a folder or a Hub name. Shown is also what users call its values, where that has changed.
     """
-    from ttmarkers.checkpoint import load_checkpoint
-    from ttmarkers.migration import describe
+    from ttmarkers.checkpoints.checkpoint import load_checkpoint
+    from ttmarkers.checkpoints.migration import describe
     from ttmarkers.provenance import lacks
 
     found = load_checkpoint(model)
@@ -111,11 +111,11 @@ def checkpoint_migrate(
     MODEL is a folder. Values that plugins or the config have renamed or split since it was trained are asked for and
     shown by today's words. The model goes on writing its own; no weight changes.
     """
-    from ttmarkers.checkpoint import load_checkpoint
+    from ttmarkers.checkpoints.checkpoint import load_checkpoint
+    from ttmarkers.checkpoints.migration import describe, migrated, write_migrated
     from ttmarkers.manifest import refuse_existing
-    from ttmarkers.migration import describe, migrated, write_migrated
     from ttmarkers.provenance import KEY, find_parts, to_json
-    from ttmarkers.taxonomy_sources import current_taxonomy
+    from ttmarkers.taxonomies.sources import current_taxonomy
 
     if not model.is_dir():
         raise ConfigError(f"{model} is no folder: migrate a model that lies here, then upload it")

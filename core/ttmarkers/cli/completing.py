@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import click
 
     from ttmarkers.cli import Context
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 Completer = Callable[["click.Context", "click.Parameter", str], list[CompletionItem[str]]]
 
@@ -64,7 +64,7 @@ def models(context: click.Context, param: click.Parameter, word: str) -> list[Co
 
 
 def _scratch() -> list[str]:
-    from ttmarkers.models import PREFIX, SIZES
+    from ttmarkers.models.loading import PREFIX, SIZES
 
     return [f"{PREFIX}{size}" for size in SIZES]
 
@@ -79,7 +79,7 @@ def names(kind: str, *, files: bool = False) -> Completer:
     """Return a completer for names of components.
 
     Args:
-        kind: a method of `ttmarkers.plugins.Plugins`, such as ``tasks``.
+        kind: a method of `ttmarkers.plugins.manager.Plugins`, such as ``tasks``.
         files: whether a file may stand there too.
     """
 
@@ -92,7 +92,7 @@ def names(kind: str, *, files: bool = False) -> Completer:
 
 def plugins(_context: click.Context, _param: click.Parameter, word: str) -> list[CompletionItem[str]]:
     """Complete names of plugins, without loading any."""
-    from ttmarkers.plugins import discover
+    from ttmarkers.plugins.manager import discover
 
     return _plain([candidate.name for candidate in discover()], word)
 
@@ -129,7 +129,7 @@ def settings(context: click.Context, _param: click.Parameter, word: str) -> list
 
 def experiment_settings(context: click.Context, param: click.Parameter, word: str) -> list[CompletionItem[str]]:
     """Complete ``KEY=VALUE`` of an experiment, which holds a config under the key ``config``."""
-    from ttmarkers.experiment import ExperimentConfig
+    from ttmarkers.experiments.file import ExperimentConfig
     from ttmarkers.settings import keys
 
     section, dot, rest = word.partition(".")
@@ -151,7 +151,7 @@ def _values(context: click.Context, key: str) -> Iterable[str]:
         return _taxonomy(context).get(last).values
     from ttmarkers.config import Config
     from ttmarkers.settings import choices
-    from ttmarkers.taxonomy import PROFILES
+    from ttmarkers.taxonomies.taxonomy import PROFILES
 
     if key == "markers.taxonomy":
         return list(PROFILES)
@@ -194,11 +194,11 @@ def _plain(words: Iterable[str], begin: str, *, before: str = "") -> list[Comple
 
 def _taxonomy(context: click.Context) -> Taxonomy:
     """Return the markers of the model that the command line names, if it lies here; else those of all plugins."""
-    from ttmarkers.taxonomy import make_taxonomy
+    from ttmarkers.taxonomies.taxonomy import make_taxonomy
 
     # click does not say what stands before an option whose value is being written
     for word in filter(os.path.isdir, _ours(context).typed):
-        from ttmarkers.checkpoint import FILE, load_checkpoint
+        from ttmarkers.checkpoints.checkpoint import FILE, load_checkpoint
 
         if (Path(word) / FILE).is_file():
             wording = load_checkpoint(word).wording

@@ -9,14 +9,14 @@ import click
 from ttmarkers.cli import completing
 from ttmarkers.cli.options import examples, json_option
 from ttmarkers.cli.output import note, print_json, print_table, warn_of_failed
-from ttmarkers.taxonomy import Taxonomy
-from ttmarkers.taxonomy_sources import check_names, current_changes, current_taxonomy, list_types
+from ttmarkers.taxonomies.sources import check_names, current_changes, current_taxonomy, list_types
+from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from ttmarkers.cli import Context
     from ttmarkers.components import ExtractorComponent, MarkerType
-    from ttmarkers.registry import Registry
-    from ttmarkers.taxonomy_sources import Listed
+    from ttmarkers.plugins.registry import Registry
+    from ttmarkers.taxonomies.sources import Listed
 
 
 def _list(registry: Registry[Any], as_json: bool) -> None:
@@ -148,8 +148,8 @@ def templates_show(context: Context, name: str, as_json: bool) -> None:
 
     NAME is one of those that ttm templates list shows, or a .jinja file.
     """
-    from ttmarkers.template import load_template
-    from ttmarkers.template_source import read_source, template_component
+    from ttmarkers.blocks.source import read_source, template_component
+    from ttmarkers.blocks.template import load_template
 
     component = template_component(name, context.plugins, where="")
     taxonomy = current_taxonomy(context.plugins, context.config().markers)

@@ -22,8 +22,8 @@ def doctor(context: Context, as_json: bool) -> None:
     Packages, optional parts, devices, programs, files, plugins and the terminal are looked at, and what can be
     installed for what is said. The exit code is 1 if something that is needed is broken.
     """
-    from ttmarkers.doctor import examine
-    from ttmarkers.doctor_checks import all_questions
+    from ttmarkers.doctor.checks import all_questions
+    from ttmarkers.doctor.findings import examine
 
     found = examine(all_questions(lambda: context.plugins))
     if as_json:

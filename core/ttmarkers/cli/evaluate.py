@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ttmarkers.checkpoint import Checkpoint
+    from ttmarkers.checkpoints.checkpoint import Checkpoint
     from ttmarkers.cli import Context
     from ttmarkers.cli.steering import Steering
     from ttmarkers.config import Config
+    from ttmarkers.evaluation.results import Result, Scored
     from ttmarkers.protocols import Setting, Task
     from ttmarkers.records import Generation
-    from ttmarkers.results import Result, Scored
 
 
 STAND_IN = 200  # words of an answer that is not written, for the estimate of a judge's cost
@@ -101,10 +101,10 @@ def evaluate(
 
     MODEL is a folder or a Hub name. Figures come with 95 % intervals, overall and by slice.
     """
-    from ttmarkers.evaluation import load_task, samples, score
+    from ttmarkers.evaluation.results import Scored, summarise
+    from ttmarkers.evaluation.run import load_task, samples, score
+    from ttmarkers.evaluation.stored import ANSWERS, write_generations
     from ttmarkers.manifest import refuse_existing
-    from ttmarkers.results import Scored, summarise
-    from ttmarkers.stored import ANSWERS, write_generations
 
     sources = Sources(model, data, generations, against, counts, partial, dry_run)
     if output:
@@ -142,7 +142,7 @@ def evaluate(
 
 def _cases(task: Task, sources: Sources) -> list[Any]:
     from ttmarkers.datasets import rows
-    from ttmarkers.evaluation import read_cases
+    from ttmarkers.evaluation.run import read_cases
 
     return read_cases(task, None if sources.data is None else [row for _, row in rows([sources.data])])
 
@@ -157,7 +157,7 @@ def _answers(
     limit: int | None,
 ) -> tuple[str, list[Any], list[list[Generation]], Setting]:
     """Return the policy, the cases, the answers to each, and what surrounds the task, which is told of it."""
-    from ttmarkers.evaluation import answer, chosen, prepare, samples
+    from ttmarkers.evaluation.run import answer, chosen, prepare, samples
     from ttmarkers.protocols import Setting
 
     def setting(cases: list[Any], checkpoint: Checkpoint | None) -> Setting:
@@ -193,11 +193,11 @@ def _stored(
     context: Context, cases: list[Any], many: int, sources: Sources
 ) -> tuple[list[Any], list[list[Generation]]]:
     """Return the cases that stored answers belong to, and these."""
+    from ttmarkers.blocks.source import read_source
+    from ttmarkers.blocks.template import Template
     from ttmarkers.datasets import rows
-    from ttmarkers.matching import Matcher
-    from ttmarkers.taxonomy_sources import current_taxonomy
-    from ttmarkers.template import Template
-    from ttmarkers.template_source import read_source
+    from ttmarkers.evaluation.matching import Matcher
+    from ttmarkers.taxonomies.sources import current_taxonomy
 
     counted, taxonomy = _counted(sources), current_taxonomy(context.plugins)
     template = counted.template() if counted and counted.marked else None
@@ -211,7 +211,7 @@ def _stored(
 
 
 def _counted(sources: Sources) -> Checkpoint | None:
-    from ttmarkers.checkpoint import load_checkpoint
+    from ttmarkers.checkpoints.checkpoint import load_checkpoint
 
     return load_checkpoint(sources.counts) if sources.counts else None
 
@@ -219,8 +219,8 @@ def _counted(sources: Sources) -> Checkpoint | None:
 def _against(task: Task, cases: Sequence[Any], sources: Sources) -> dict[str, str]:
     """Return the other system's answer to each case, as a system is asked that is given no markers."""
     from ttmarkers.datasets import rows
-    from ttmarkers.evaluation import chosen
-    from ttmarkers.matching import Matcher
+    from ttmarkers.evaluation.matching import Matcher
+    from ttmarkers.evaluation.run import chosen
 
     if sources.against is None:
         return {}
@@ -254,10 +254,10 @@ def _write(
     result: Result,
     setting: Setting,
 ) -> None:
-    from ttmarkers.checkpoint import model_parts
+    from ttmarkers.checkpoints.checkpoint import model_parts
+    from ttmarkers.evaluation.stored import ANSWERS, write_generations
     from ttmarkers.manifest import manifest, write_json
     from ttmarkers.provenance import find_parts
-    from ttmarkers.stored import ANSWERS, write_generations
 
     write_generations(output / ANSWERS, scored)
     write_json(output / "result.json", {"model": sources.model, **result.to_json()})

@@ -36,11 +36,11 @@ def experiment(
     CONFIG is a file that names systems, measures and a grid; what the systems share stands there under config. What is
     done is kept in the folder: run again, it goes on where it was.
     """
-    from ttmarkers.experiment import read_experiment
+    from ttmarkers.experiments.file import read_experiment
 
     experiments = [read_experiment(path, overrides, context.profile) for path in files]
     note("importing torch and TRL ...")
-    from ttmarkers.experiment_report import run_experiments
+    from ttmarkers.experiments.report import run_experiments
 
     found = run_experiments(experiments, output, context.plugins, note, progress)
     if as_json:

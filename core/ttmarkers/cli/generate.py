@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from ttmarkers.cli import Context
     from ttmarkers.cli.steering import Steering
+    from ttmarkers.decoding.steering import Steered
     from ttmarkers.records import Generation, Request
-    from ttmarkers.steering import Steered
 
 SHOWN = 5  # values of a marker that --explain shows
 
@@ -69,8 +69,8 @@ def generate(
     MODEL is a folder or a Hub name. It answers PROMPT, or standard input, or the rows of --input. The markers that
     are not given it infers.
     """
-    from ttmarkers.checkpoint import model_parts
-    from ttmarkers.decoding import run_policy
+    from ttmarkers.checkpoints.checkpoint import model_parts
+    from ttmarkers.decoding.run import run_policy
     from ttmarkers.manifest import manifest, refuse_existing, write_json
     from ttmarkers.provenance import find_parts
 
@@ -104,7 +104,7 @@ def generate(
 
 def _settle(steered: Steered, requests: list[Request], *, fixed_policy: bool) -> Steered:
     """Check what can be known before anything is written, and choose the policy by what rows ask for."""
-    from ttmarkers.decoding import choose_policy
+    from ttmarkers.decoding.run import choose_policy
 
     engine = steered.engine
     asked = next((request.markers for request in requests if request.markers), {})
@@ -142,7 +142,7 @@ def _stream(steered: Steered, answers: Iterator[Generation], *, explain: bool) -
 
 
 def _print(answers: Iterator[Generation], *, as_json: bool, many: bool, explain: bool) -> None:
-    from ttmarkers.stored import generation_row
+    from ttmarkers.evaluation.stored import generation_row
 
     for generation in answers:
         if as_json:
@@ -167,8 +167,8 @@ def _report(generation: Generation, *, explain: bool) -> None:
 def _write(output: Path, answers: Iterator[Generation], total: int) -> None:
     import orjson
 
+    from ttmarkers.evaluation.stored import generation_row
     from ttmarkers.manifest import atomic
-    from ttmarkers.stored import generation_row
 
     faults = cut = 0
     with atomic(output) as stream, progress("generating", total) as advance:

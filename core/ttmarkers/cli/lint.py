@@ -13,9 +13,9 @@ from ttmarkers.cli.output import note, print_json, progress
 from ttmarkers.cli.parts import tell_lacks
 
 if TYPE_CHECKING:
+    from ttmarkers.annotation.extraction import Extraction
     from ttmarkers.cli import Context
-    from ttmarkers.extraction import Extraction
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 COLOURS = {"error": "red", "warning": "yellow"}
 
@@ -33,9 +33,9 @@ def lint(
 
     MARKED are annotated rows. Markers that teach little are warned of. The exit code is 1 if there are errors.
     """
+    from ttmarkers.annotation.lint import Linter, batches
     from ttmarkers.datasets import rows, to_example
-    from ttmarkers.lint import Linter, batches
-    from ttmarkers.taxonomy_sources import current_taxonomy
+    from ttmarkers.taxonomies.sources import current_taxonomy
 
     tell_lacks(context, inputs=marked)
     config = context.config(overrides)
@@ -62,7 +62,7 @@ def lint(
 
 
 def _openings(context: Context, taxonomy: Taxonomy) -> dict[str, str]:
-    from ttmarkers.template import load_template
+    from ttmarkers.blocks.template import load_template
 
     templates: dict[str, Any] = context.plugins.templates().all()
     openings = {name: load_template(component, taxonomy).opening.strip() for name, component in templates.items()}
@@ -72,9 +72,9 @@ def _openings(context: Context, taxonomy: Taxonomy) -> dict[str, str]:
 
 def _lengths(context: Context, taxonomy: Taxonomy) -> Extraction | None:
     """Return an extraction of the counts that extractors find from the text and its language."""
+    from ttmarkers.annotation.extraction import Extraction
+    from ttmarkers.annotation.plan import make_plan
     from ttmarkers.config import MarkersConfig
-    from ttmarkers.extraction import Extraction
-    from ttmarkers.plan import make_plan
 
     extractors = context.plugins.extractors()
     found = {name for component in extractors.all().values() if component.default for name in component.markers}

@@ -22,11 +22,11 @@ def tell_lacks(context: Context, *, model: str | None = None, inputs: Iterable[s
         model: a model's folder or Hub name.
         inputs: annotated files, or globs of them.
     """
-    from ttmarkers.checkpoint import model_parts
+    from ttmarkers.annotation.earlier import input_parts
+    from ttmarkers.checkpoints.checkpoint import model_parts
     from ttmarkers.datasets import expand
-    from ttmarkers.earlier import input_parts
     from ttmarkers.errors import TtmError
-    from ttmarkers.models import is_scratch
+    from ttmarkers.models.loading import is_scratch
     from ttmarkers.provenance import lacks
 
     found = {model: model_parts(model)} if model and not is_scratch(model) else {}

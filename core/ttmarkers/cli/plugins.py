@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ttmarkers.cli import Context
-    from ttmarkers.plugins import PluginRecord, Plugins
+    from ttmarkers.plugins.manager import PluginRecord, Plugins
 
 KINDS = {
     "marker": "marker_types",
@@ -69,8 +69,8 @@ def plugins_hooks(as_json: bool, markdown: bool) -> None:
     As JSON or as a page, all that plugins depend on is there: the hooks' arguments, the fields of components, the
     methods of what their factories return.
     """
-    from ttmarkers.hooks_page import page
-    from ttmarkers.signatures import signatures
+    from ttmarkers.plugins.hooks_page import page
+    from ttmarkers.plugins.signatures import signatures
 
     if markdown:
         click.echo(page(), nl=False)

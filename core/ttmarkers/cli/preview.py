@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ttmarkers.cli import Context
-    from ttmarkers.encoding import Encoder
+    from ttmarkers.models.encoding import Encoder
     from ttmarkers.records import RenderedPair
 
 COLOURS = {"prompt": None, "block": "cyan", "answer": "green"}
@@ -69,8 +69,8 @@ def preview(
 
 
 def _encoder(model: str) -> Encoder:
-    from ttmarkers.encoding import Encoder
-    from ttmarkers.models import load_tokenizer
+    from ttmarkers.models.encoding import Encoder
+    from ttmarkers.models.loading import load_tokenizer
 
     return Encoder(load_tokenizer(model))
 
@@ -78,11 +78,11 @@ def _encoder(model: str) -> Encoder:
 def _pairs(context: Context, config: Any, marked: tuple[str, ...], number: int, epoch: int) -> Iterator[RenderedPair]:
     from itertools import islice
 
+    from ttmarkers.blocks.rendering import Renderer
+    from ttmarkers.blocks.source import template_component
+    from ttmarkers.blocks.template import load_template
     from ttmarkers.marked import Counts, read_marked
-    from ttmarkers.rendering import Renderer
-    from ttmarkers.taxonomy_sources import current_taxonomy
-    from ttmarkers.template import load_template
-    from ttmarkers.template_source import template_component
+    from ttmarkers.taxonomies.sources import current_taxonomy
 
     everything = current_taxonomy(context.plugins, config.markers)
     taxonomy = current_taxonomy(context.plugins, config.markers, order=config.markers.use)

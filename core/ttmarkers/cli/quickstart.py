@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ttmarkers.cli import Context
-    from ttmarkers.experiment_report import Reported
-    from ttmarkers.results import Result
+    from ttmarkers.evaluation.results import Result
+    from ttmarkers.experiments.report import Reported
 
 MARKERS = ("lang", "task", "domain", "format")
 
@@ -33,12 +33,12 @@ def quickstart(context: Context, output: Path, seed: int, as_json: bool) -> None
     """
     import importlib.resources
 
-    from ttmarkers.experiment import read_experiment
+    from ttmarkers.experiments.file import read_experiment
     from ttmarkers.manifest import refuse_existing
 
     refuse_existing(output)
     note("importing torch and TRL ...")
-    from ttmarkers.experiment_report import run_experiments
+    from ttmarkers.experiments.report import run_experiments
 
     source = importlib.resources.files("ttmarkers_templates").joinpath("experiments/quickstart.yaml")
     with importlib.resources.as_file(source) as path:

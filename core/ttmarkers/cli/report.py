@@ -45,9 +45,9 @@ def report(
 
     RUN is a folder that ttm evaluate -o or ttm experiment wrote.
     """
+    from ttmarkers.evaluation.runs_page import load_runs, merge_runs, runs_page
     from ttmarkers.manifest import manifest, refuse_existing, write_json
     from ttmarkers.report import write_page
-    from ttmarkers.runs_page import load_runs, merge_runs, runs_page
 
     refuse_existing(output)
     config = context.config(overrides)
@@ -66,7 +66,7 @@ def report(
 def _metrics(context: Context, task: str) -> Mapping[str, Metric]:
     """Return what a task measures, as far as it says so without options."""
     from ttmarkers.errors import TtmError
-    from ttmarkers.evaluation import load_task
+    from ttmarkers.evaluation.run import load_task
 
     try:
         return load_task(task, context.plugins.tasks(), context.config()).metrics

@@ -14,8 +14,8 @@ from ttmarkers.cli.parts import tell_lacks
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ttmarkers.annotation.stats import Stats
     from ttmarkers.cli import Context
-    from ttmarkers.stats import Stats
 
 
 @click.command(epilog=examples("ttm stats marked.jsonl", "ttm stats marked.jsonl --html stats.html"))
@@ -31,10 +31,10 @@ def stats(
 
     MARKED are annotated rows. They are counted overall and by language; values under 5 % are the tail.
     """
+    from ttmarkers.annotation.stats import count
     from ttmarkers.manifest import refuse_existing
     from ttmarkers.marked import read_marked
-    from ttmarkers.stats import count
-    from ttmarkers.taxonomy_sources import current_taxonomy
+    from ttmarkers.taxonomies.sources import current_taxonomy
 
     tell_lacks(context, inputs=marked)
     config = context.config(overrides)
@@ -43,8 +43,8 @@ def stats(
     taxonomy = current_taxonomy(context.plugins, config.markers)
     found = count(read_marked(marked, taxonomy, config.data.columns), taxonomy)
     if html:
+        from ttmarkers.annotation.stats_page import stats_page
         from ttmarkers.report import write_page
-        from ttmarkers.stats_page import stats_page
 
         write_page(stats_page(found, marked), html)
         note(f"the page is {html}")

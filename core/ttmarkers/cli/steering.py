@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ttmarkers.cli import Context
     from ttmarkers.config import Config
-    from ttmarkers.steering import Steered
+    from ttmarkers.decoding.steering import Steered
 
 _ASK = "Ask for a marker (may be repeated)."
 _AWAY = "Lead away from a marker, with policy guided (may be repeated)."
@@ -79,8 +79,8 @@ def steer(context: Context, config: Config, model: str, steering: Steering, *, e
     Raises:
         ConfigError: for a policy, marker, value or strength that does not fit.
     """
-    from ttmarkers.steering import Wish
-    from ttmarkers.steering import steer as steered
+    from ttmarkers.decoding.steering import Wish
+    from ttmarkers.decoding.steering import steer as steered
 
     wish = Wish(
         parse_markers(steering.markers, "-m"),

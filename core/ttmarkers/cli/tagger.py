@@ -15,10 +15,10 @@ from ttmarkers.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ttmarkers.agreement import Agreement
+    from ttmarkers.annotation.agreement import Agreement
     from ttmarkers.cli import Context
     from ttmarkers.records import Origin
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 SHOWN = 12  # values in a confusion table for people
 
@@ -68,15 +68,15 @@ def train(
 
     MARKED are rows that were tagged by a language model or by people.
     """
-    from ttmarkers.earlier import input_parts
-    from ttmarkers.guides import read_guides, spoken_of
+    from ttmarkers.annotation.earlier import input_parts
+    from ttmarkers.annotation.guides import read_guides, spoken_of
+    from ttmarkers.annotation.tagging import TaggerJob
     from ttmarkers.manifest import manifest, refuse_existing, write_json
     from ttmarkers.marked import read_marked
+    from ttmarkers.plugins.registry import resolve
     from ttmarkers.protocols import TrainableExtractor
     from ttmarkers.provenance import find_parts
-    from ttmarkers.registry import resolve
-    from ttmarkers.tagging import TaggerJob
-    from ttmarkers.taxonomy_sources import current_taxonomy
+    from ttmarkers.taxonomies.sources import current_taxonomy
 
     config = context.config(overrides)
     refuse_existing(output)
@@ -123,8 +123,8 @@ def check(
 
     MARKED are rows that the tagger annotated. Shown are agreement, calibration and confusion.
     """
-    from ttmarkers.agreement import agree
-    from ttmarkers.taxonomy_sources import current_taxonomy
+    from ttmarkers.annotation.agreement import agree
+    from ttmarkers.taxonomies.sources import current_taxonomy
 
     config = context.config(overrides)
     taxonomy = current_taxonomy(context.plugins, config.markers)

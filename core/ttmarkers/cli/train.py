@@ -77,10 +77,10 @@ def train(
         raise ConfigError("no model is named: give --model, such as scratch:tiny, or train.model in the config")
     tell_lacks(context, model=config.train.model)
 
-    from ttmarkers.hub import check_name, push
-    from ttmarkers.processes import is_first
-    from ttmarkers.training import TrainingJob, has_checkpoint
-    from ttmarkers.training import train as run
+    from ttmarkers.models.hub import check_name, push
+    from ttmarkers.training.job import TrainingJob, has_checkpoint
+    from ttmarkers.training.job import train as run
+    from ttmarkers.training.processes import is_first
 
     if push_to:
         check_name(push_to)

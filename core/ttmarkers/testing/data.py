@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ttmarkers.annotation_job import annotation_plan
+from ttmarkers.annotation.guides import read_guides
+from ttmarkers.annotation.job import annotation_plan
 from ttmarkers.components import read_data
 from ttmarkers.config import make_config
 from ttmarkers.errors import TtmError
-from ttmarkers.guides import read_guides
 from ttmarkers.settings import read_yaml
 from ttmarkers.testing.contract import Breach, has_a_name_and_a_summary, hold
 from ttmarkers.testing.made_up import plugins_with, taxonomy_of
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ttmarkers.components import GuideComponent, MarkerType, ProfileComponent
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 
 @dataclass
@@ -119,7 +119,7 @@ def is_a_guide_of_markers(probe: Probe) -> None:
             read_guides([], [path], taxonomy)
         except TtmError as error:
             said = str(error).replace(f"{folder}/", "")
-            raise Breach(f"it is no guide of markers ({said}): see ttmarkers.guides") from error
+            raise Breach(f"it is no guide of markers ({said}): see ttmarkers.annotation.guides") from error
 
 
 def says_something(probe: Probe) -> None:

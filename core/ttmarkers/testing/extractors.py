@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers.errors import DataError, TtmError
+from ttmarkers.plugins.registry import build
 from ttmarkers.protocols import Extractor, FittedExtractor, GuidedExtractor, PaidExtractor
-from ttmarkers.registry import build
 from ttmarkers.testing.contract import Breach, has_a_name_and_a_summary, hold, short, told
 from ttmarkers.testing.extractors_fitted import FITTED_CHECKS
 from ttmarkers.testing.extractors_paid import GUIDED_CHECKS, PAID_CHECKS
@@ -18,9 +18,9 @@ from ttmarkers.testing.rows import ROWS, blank_rows, copies, rows_for
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ttmarkers.annotation.extraction import Row
     from ttmarkers.components import ExtractorComponent, MarkerType
-    from ttmarkers.extraction import Row
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
     from ttmarkers.testing.findings import Result
 
 READS = ("prompt", "completion", "columns", "markers")

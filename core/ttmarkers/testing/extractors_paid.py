@@ -9,10 +9,10 @@ from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, NoReturn
 from unittest import mock
 
+from ttmarkers.annotation.guides import Briefing
 from ttmarkers.errors import ConfigError
-from ttmarkers.guides import Briefing
+from ttmarkers.plugins.registry import build
 from ttmarkers.records import Spending
-from ttmarkers.registry import build
 from ttmarkers.testing.contract import Breach, short, told
 
 if TYPE_CHECKING:

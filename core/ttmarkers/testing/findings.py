@@ -7,23 +7,23 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ttmarkers.annotation.guides import Briefing, read_guides
 from ttmarkers.errors import DataError
-from ttmarkers.guides import Briefing, read_guides
+from ttmarkers.plugins.registry import build
 from ttmarkers.protocols import GuidedExtractor
 from ttmarkers.records import Found
-from ttmarkers.registry import build
-from ttmarkers.taxonomy import check_value
+from ttmarkers.taxonomies.taxonomy import check_value
 from ttmarkers.testing.contract import Breach
 from ttmarkers.testing.rows import copies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ttmarkers.annotation.extraction import Row
+    from ttmarkers.annotation.guides import Guide
     from ttmarkers.components import ExtractorComponent
-    from ttmarkers.extraction import Row
-    from ttmarkers.guides import Guide
-    from ttmarkers.plugins import Plugins
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.plugins.manager import Plugins
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
     Result = Mapping[str, Found] | DataError
 

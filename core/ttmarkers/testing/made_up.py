@@ -19,13 +19,13 @@ from ttmarkers.components import (
     TemplateComponent,
 )
 from ttmarkers.hookspecs import PROJECT, hookimpl
-from ttmarkers.plugins import Candidate, create_plugins, discover
-from ttmarkers.taxonomy import Taxonomy, make_taxonomy
+from ttmarkers.plugins.manager import Candidate, create_plugins, discover
+from ttmarkers.taxonomies.taxonomy import Taxonomy, make_taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 NAME = "ttmarkers_made_up_for_tests"
 

@@ -7,14 +7,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ttmarkers.taxonomy import GREATEST, Taxonomy, check_value
-from ttmarkers.template import load_template
+from ttmarkers.blocks.template import load_template
+from ttmarkers.taxonomies.taxonomy import GREATEST, Taxonomy, check_value
 from ttmarkers.testing.contract import Breach, check_name, check_summary, hold
 from ttmarkers.testing.made_up import plugins_with
 
 if TYPE_CHECKING:
     from ttmarkers.components import MarkerType
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
     from ttmarkers.records import Value
 
 KINDS = ("categorical", "int", "float")

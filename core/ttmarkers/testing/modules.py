@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers import hookspecs
-from ttmarkers.plugins import BUILTIN, Candidate, create_plugins, discover
+from ttmarkers.plugins.manager import BUILTIN, Candidate, create_plugins, discover
 from ttmarkers.testing.contract import Breach, hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from types import ModuleType
 
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 SECONDS = 0.5
 TRIES = 3
@@ -38,7 +38,7 @@ CHILD = """
 import io, json, os, sys, time
 from contextlib import redirect_stdout, suppress
 import click
-import ttmarkers.components, ttmarkers.hookspecs, ttmarkers.plugins
+import ttmarkers.components, ttmarkers.hookspecs, ttmarkers.plugins.manager
 before, printed = set(sys.modules), io.StringIO()
 os.dup2(2, 1)
 start = time.perf_counter()

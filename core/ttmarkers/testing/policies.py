@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ttmarkers.config import make_config
 from ttmarkers.errors import DataError, TtmError
+from ttmarkers.plugins.registry import build
 from ttmarkers.protocols import Policy
 from ttmarkers.records import Generation, Message, Request
-from ttmarkers.registry import build
 from ttmarkers.testing.contract import Breach, has_a_name_and_a_summary, hold, short
 from ttmarkers.testing.tiny import tiny_model
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ttmarkers.components import PolicyComponent
-    from ttmarkers.decoding import Loaded
-    from ttmarkers.generation import Engine
+    from ttmarkers.decoding.generation import Engine
+    from ttmarkers.decoding.run import Loaded
     from ttmarkers.records import Value
 
 PROMPTS = (
@@ -48,7 +48,7 @@ class Probe:
     @cached_property
     def loaded(self) -> Loaded:
         """The model."""
-        from ttmarkers.decoding import load
+        from ttmarkers.decoding.run import load
 
         return load(str(self.model))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+from ttmarkers.annotation.extraction import Row
 from ttmarkers.datasets import to_example
-from ttmarkers.extraction import Row
 from ttmarkers.records import Example, Message, Origin
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ttmarkers.components import ExtractorComponent, MarkerType
     from ttmarkers.records import Value
-    from ttmarkers.taxonomy import Taxonomy
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
 
 PYTHON = '''```python
 def last_digit(number: int) -> int:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ttmarkers.checkpoint import load_checkpoint
+from ttmarkers.checkpoints.checkpoint import load_checkpoint
 from ttmarkers.config import make_config
 from ttmarkers.errors import TtmError
+from ttmarkers.plugins.registry import build
 from ttmarkers.protocols import Strategy
-from ttmarkers.registry import build
 from ttmarkers.testing.command_line import ttm
 from ttmarkers.testing.contract import Breach, has_a_name_and_a_summary, hold
 from ttmarkers.testing.made_up import plugins_with
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ttmarkers.components import StrategyComponent
-    from ttmarkers.plugins import Plugins
-    from ttmarkers.training import TrainingJob
+    from ttmarkers.plugins.manager import Plugins
+    from ttmarkers.training.job import TrainingJob
 
 STEPS = {"max_steps": 2, "logging_steps": 1, "per_device_train_batch_size": 4}
 PROMPT = "Say hello to Bob."
@@ -46,7 +46,7 @@ class Probe:
 
     def job(self) -> TrainingJob:
         """Return what the strategy is given."""
-        from ttmarkers.training import TrainingJob
+        from ttmarkers.training.job import TrainingJob
 
         source = write_rows(self.folder / "rows.jsonl", self.rows)
         config = make_config({"train": {**STEPS, **self.keys, "strategy": self.component.name}})
@@ -105,7 +105,7 @@ def is_a_strategy(probe: Probe) -> None:
 
 def trains(probe: Probe) -> None:
     """Training comes to its end, in the folder that was named."""
-    from ttmarkers.training import train
+    from ttmarkers.training.job import train
 
     job = probe.job()
     folder = train(job)
@@ -117,17 +117,19 @@ def leaves_what_models_carry(probe: Probe) -> None:
     """``markers.json`` and ``run.json`` say what was trained, on what."""
     for name in ("markers.json", "run.json", "log.json"):
         if not (probe.output / name).is_file():
-            raise Breach(f"its folder has no {name}: end with ttmarkers.training.finish")
+            raise Breach(f"its folder has no {name}: end with ttmarkers.training.job.finish")
     checkpoint = load_checkpoint(str(probe.output))
     if checkpoint.strategy != probe.component.name:
-        raise Breach(f"markers.json says strategy {checkpoint.strategy!r}: end with ttmarkers.training.finish")
+        raise Breach(f"markers.json says strategy {checkpoint.strategy!r}: end with ttmarkers.training.job.finish")
     if not checkpoint.rows or checkpoint.rows > len(probe.rows):
-        raise Breach(f"markers.json says {checkpoint.rows} rows of {len(probe.rows)}: train on ttmarkers.preparation's")
+        raise Breach(
+            f"markers.json says {checkpoint.rows} rows of {len(probe.rows)}: train on ttmarkers.training.preparation's"
+        )
 
 
 def leaves_a_model_that_loads(probe: Probe) -> None:
     """Model and tokenizer lie in the folder, and belong together."""
-    from ttmarkers.decoding import load
+    from ttmarkers.decoding.run import load
 
     loaded = load(str(probe.output), "none")
     width, words = int(loaded.model.config.get_text_config().vocab_size), len(loaded.encoder.tokenizer)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ttmarkers.config import make_config
 from ttmarkers.errors import ConfigError, TtmError, did_you_mean
+from ttmarkers.plugins.registry import build
 from ttmarkers.protocols import BatchTask, ChoosingTask, PreparedTask, Setting, Task
 from ttmarkers.records import Generation, Message, Metric, Request
-from ttmarkers.registry import build
 from ttmarkers.testing.contract import Breach, has_a_name_and_a_summary, hold, short, told
 from ttmarkers.testing.made_up import plugins_with, taxonomy_of
 from ttmarkers.testing.tasks_scoring import SCORING_CHECKS
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ttmarkers.components import MarkerType, TaskComponent
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
     Gold = Callable[[Any], str | Generation]
 

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ttmarkers.evaluation.resampling import estimate
+from ttmarkers.evaluation.results import Scored, units
 from ttmarkers.protocols import BatchTask
 from ttmarkers.records import Generation
-from ttmarkers.resampling import estimate
-from ttmarkers.results import Scored, units
 from ttmarkers.testing.contract import Breach, short, told
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ttmarkers.blocks.source import read_source
+from ttmarkers.blocks.template import Template
 from ttmarkers.components import MarkerType
 from ttmarkers.errors import ConfigError
-from ttmarkers.taxonomy import Taxonomy
-from ttmarkers.template import Template
-from ttmarkers.template_source import read_source
+from ttmarkers.taxonomies.taxonomy import Taxonomy
 from ttmarkers.testing.contract import Breach, has_a_name_and_a_summary, hold, short
 from ttmarkers.testing.made_up import plugins_with, taxonomy_of
 from ttmarkers.testing.marker_types import values_of
@@ -20,9 +20,9 @@ from ttmarkers.testing.marker_types import values_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from ttmarkers.blocks.grammar import BlockGrammar
     from ttmarkers.components import TemplateComponent
-    from ttmarkers.grammar import BlockGrammar
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
     from ttmarkers.records import Value
 
 MIXED = 60  # blocks of several markers that are drawn for each taxonomy
@@ -125,7 +125,7 @@ def has_a_sound_source(probe: Probe) -> None:
         for _ in probe.templates():
             pass
     except ConfigError as error:
-        raise Breach(f"its source breaks the contract ({error}): see ttmarkers.template") from error
+        raise Breach(f"its source breaks the contract ({error}): see ttmarkers.blocks.template") from error
 
 
 def reads_back_what_it_writes(probe: Probe) -> None:
@@ -159,7 +159,7 @@ def has_a_grammar_of_what_it_writes(probe: Probe) -> None:
 
 def is_parted_from_the_answer(probe: Probe) -> None:
     """An answer is delivered as it was written, behind any block, also in pieces."""
-    from ttmarkers.splitting import Splitter
+    from ttmarkers.blocks.splitting import Splitter
 
     for template in probe.templates():
         for markers in _some(template.taxonomy):

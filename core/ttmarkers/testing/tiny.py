@@ -15,10 +15,10 @@ from ttmarkers.testing.marker_types import values_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
     from ttmarkers.records import Value
-    from ttmarkers.taxonomy import Taxonomy
-    from ttmarkers.training import TrainingJob
+    from ttmarkers.taxonomies.taxonomy import Taxonomy
+    from ttmarkers.training.job import TrainingJob
 
 MODEL = "scratch:tiny"
 UNTRAINED = "untrained"
@@ -101,7 +101,7 @@ def tiny_model(
         model = tiny_model(tmp_path / "model", types=[MOOD])
         assert ttm("generate", model, "Hello!", "-m", "mood=happy").code == 0
     """
-    from ttmarkers.training import TrainingJob, train
+    from ttmarkers.training.job import TrainingJob, train
 
     made = [template] if isinstance(template, TemplateComponent) else []
     plugins = plugins or plugins_with(*types, *made)
@@ -127,9 +127,9 @@ def tiny_model(
 
 def save_untrained(job: TrainingJob) -> Path:
     """Write the folder of a model as a strategy does, with weights as they are drawn."""
-    from ttmarkers.models import make_model, scratch_size
-    from ttmarkers.preparation import prepare
-    from ttmarkers.training import Trained, finish
+    from ttmarkers.models.loading import make_model, scratch_size
+    from ttmarkers.training.job import Trained, finish
+    from ttmarkers.training.preparation import prepare
 
     size = scratch_size(job.model)
     prepared = prepare(job, size.context)

@@ -6,7 +6,7 @@ import pytest
 from ttmarkers_readability.extract import LixExtractor
 from ttmarkers_readability.formula import level, lix
 
-from ttmarkers.extraction import Row
+from ttmarkers.annotation.extraction import Row
 from ttmarkers.records import Example, Message, Origin
 
 EASY = "The sun is a star. It is big and hot. It gives us light. It is far from us. Plants need it. We need it too. "

@@ -19,8 +19,8 @@ from ttmarkers_plugins.llm.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ttmarkers.annotation.guides import Briefing
     from ttmarkers.errors import DataError
-    from ttmarkers.guides import Briefing
     from ttmarkers.protocols import Subject
     from ttmarkers.records import Found
     from ttmarkers_plugins.llm.endpoint import Endpoint, Reply

@@ -16,13 +16,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ttmarkers.components import read_data
 from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.records import Found
-from ttmarkers.taxonomy import check_value
+from ttmarkers.taxonomies.taxonomy import check_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ttmarkers.annotation.guides import Guide
     from ttmarkers.components import MarkerType
-    from ttmarkers.guides import Guide
     from ttmarkers.records import Example, Value
 
 TEMPLATE = "ttmarkers_templates:tagging/request.jinja"

@@ -9,21 +9,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from ttmarkers.asking import Asking
 from ttmarkers.config import make_config
-from ttmarkers.decoding import choose_policy, load, run_policy
+from ttmarkers.decoding.asking import Asking
+from ttmarkers.decoding.generation import Engine
+from ttmarkers.decoding.run import choose_policy, load, run_policy
+from ttmarkers.decoding.steering import limit
+from ttmarkers.decoding.writing import Begun, longest
 from ttmarkers.errors import DataError
-from ttmarkers.generation import Engine
 from ttmarkers.records import Request
-from ttmarkers.steering import limit
-from ttmarkers.writing import Begun, longest
 from ttmarkers_plugins.lm_eval.likelihood import Beginning, Likelihood, score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ttmarkers.config import Config
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
     from ttmarkers.records import Generation, Message
 
 SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")

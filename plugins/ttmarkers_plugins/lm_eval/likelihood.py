@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ttmarkers.blocks.splitting import Split
+from ttmarkers.decoding.generation import Engine
+from ttmarkers.decoding.writing import Answer
 from ttmarkers.errors import ConfigError
-from ttmarkers.generation import Engine
-from ttmarkers.splitting import Split
-from ttmarkers.writing import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-    from ttmarkers.language_model import LanguageModel
+    from ttmarkers.decoding.language_model import LanguageModel
+    from ttmarkers.decoding.writing import Begun
     from ttmarkers.records import Message
-    from ttmarkers.writing import Begun
 
 NOTHING = dict.fromkeys(("forward_passes", "block_passes", "block_tokens", "answer_tokens"), 0)
 

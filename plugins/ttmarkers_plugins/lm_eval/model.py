@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ttmarkers.config import Config, load_config, make_config
 from ttmarkers.errors import ConfigError
-from ttmarkers.plugins import create_plugins
+from ttmarkers.plugins.manager import create_plugins
 from ttmarkers.records import Message
 from ttmarkers_plugins.lm_eval.backend import Backend
 

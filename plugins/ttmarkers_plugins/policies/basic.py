@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ttmarkers.decoding.writing import Begun
 from ttmarkers.errors import ConfigError
-from ttmarkers.writing import Begun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ttmarkers.generation import Engine
+    from ttmarkers.decoding.generation import Engine
     from ttmarkers.records import Generation, Message, Request
 
 

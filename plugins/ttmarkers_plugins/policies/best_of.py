@@ -15,9 +15,9 @@ from ttmarkers_plugins.policies.scorers import SCORERS, Scorer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ttmarkers.generation import Engine
+    from ttmarkers.decoding.generation import Engine
+    from ttmarkers.decoding.writing import Begun
     from ttmarkers.records import Generation, Request
-    from ttmarkers.writing import Begun
 
 
 class BestOf:

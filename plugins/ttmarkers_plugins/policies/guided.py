@@ -16,15 +16,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ttmarkers.decoding.language_model import Branch
+from ttmarkers.decoding.sequences import common
+from ttmarkers.decoding.writing import Begun
 from ttmarkers.errors import ConfigError
-from ttmarkers.language_model import Branch
-from ttmarkers.sequences import common
-from ttmarkers.writing import Begun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ttmarkers.generation import Engine
+    from ttmarkers.decoding.generation import Engine
     from ttmarkers.records import Generation, Request, Value
 
 DEFAULT = 1.5

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ttmarkers.decoding.posterior import walk
 from ttmarkers.errors import ConfigError
-from ttmarkers.posterior import walk
 from ttmarkers_plugins.policies.basic import refuse_negative
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ttmarkers.generation import Engine
-    from ttmarkers.posterior import Walked
+    from ttmarkers.decoding.generation import Engine
+    from ttmarkers.decoding.posterior import Walked
+    from ttmarkers.decoding.writing import Begun
     from ttmarkers.records import Generation, Request
-    from ttmarkers.writing import Begun
 
 
 class Posterior:

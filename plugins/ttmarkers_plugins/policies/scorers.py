@@ -15,16 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ttmarkers.annotation.extraction import Row
 from ttmarkers.errors import ConfigError, DataError, did_you_mean
-from ttmarkers.extraction import Row
 from ttmarkers.records import Example, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ttmarkers.generation import Engine
+    from ttmarkers.decoding.generation import Engine
+    from ttmarkers.decoding.writing import Answer, Begun
     from ttmarkers.records import Message, Request
-    from ttmarkers.writing import Answer, Begun
 
 
 WORST = -1e9

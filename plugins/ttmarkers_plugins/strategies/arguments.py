@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ttmarkers.errors import ConfigError, did_you_mean
-from ttmarkers.models import is_scratch, scratch_size
-from ttmarkers.processes import processes
+from ttmarkers.models.loading import is_scratch, scratch_size
+from ttmarkers.training.processes import processes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ttmarkers.training import TrainingJob
+    from ttmarkers.training.job import TrainingJob
 
 # TRL's defaults are for large pretrained models; a new model of a few million parameters wants others
 SCRATCH_DEFAULTS: dict[str, Any] = {

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     import numpy
 
-    from ttmarkers.encoding import Encoder
-    from ttmarkers.rendering import Renderer
-    from ttmarkers.row_checker import RowSet
+    from ttmarkers.blocks.rendering import Renderer
+    from ttmarkers.models.encoding import Encoder
+    from ttmarkers.training.row_checker import RowSet
 
     Key = tuple[int, int, float]
 

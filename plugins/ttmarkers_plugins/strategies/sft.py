@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ttmarkers.encoding import Encoder
+from ttmarkers.blocks.rendering import Renderer
 from ttmarkers.errors import ConfigError, did_you_mean
-from ttmarkers.models import context_length, is_scratch, load_model, make_model, scratch_size
-from ttmarkers.preparation import Prepared, describe, prepare
-from ttmarkers.processes import is_first, wait
-from ttmarkers.rendering import Renderer
-from ttmarkers.tax import describe_tax, tax_of
-from ttmarkers.training import Trained, TrainingJob, check_base, finish
+from ttmarkers.models.encoding import Encoder
+from ttmarkers.models.loading import context_length, is_scratch, load_model, make_model, scratch_size
+from ttmarkers.training.job import Trained, TrainingJob, check_base, finish
+from ttmarkers.training.preparation import Prepared, describe, prepare
+from ttmarkers.training.processes import is_first, wait
+from ttmarkers.training.tax import describe_tax, tax_of
 from ttmarkers_plugins.strategies.arguments import FAULTS, checkpoints, last_checkpoint, make_arguments, not_taken
 
 if TYPE_CHECKING:

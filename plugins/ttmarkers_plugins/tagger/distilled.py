@@ -11,10 +11,10 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ttmarkers.agreement import Agreement, agree
+from ttmarkers.annotation.agreement import Agreement, agree
+from ttmarkers.annotation.tagging import TaggerReport
 from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.records import Found
-from ttmarkers.tagging import TaggerReport
 from ttmarkers_plugins.tagger import store
 from ttmarkers_plugins.tagger.embedding import shown, texts_of
 from ttmarkers_plugins.tagger.encoder import Encoder, head
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ttmarkers.annotation.guides import Briefing
+    from ttmarkers.annotation.tagging import TaggerJob
     from ttmarkers.components import MarkerType
-    from ttmarkers.guides import Briefing
     from ttmarkers.protocols import Subject
     from ttmarkers.records import MarkedExample
-    from ttmarkers.tagging import TaggerJob
 
 FOLDS = 5
 LEAST_ROWS = 50

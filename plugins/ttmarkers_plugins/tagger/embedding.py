@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
-    from ttmarkers.guides import Briefing, Guide
+    from ttmarkers.annotation.guides import Briefing, Guide
     from ttmarkers.protocols import Subject
 
     Vectors = NDArray[numpy.float32]

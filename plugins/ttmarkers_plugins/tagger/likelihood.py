@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from ttmarkers.guides import Briefing, Guide
+    from ttmarkers.annotation.guides import Briefing, Guide
     from ttmarkers.protocols import Subject
 
 TEMPLATE = "ttmarkers_templates:tagging/likelihood.jinja"

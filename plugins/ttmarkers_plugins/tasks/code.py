@@ -2,7 +2,7 @@
 
 Source: Muennighoff et al. 2023 (HumanEvalPack, arXiv 2308.07124) for data; Chen et al. 2021 for pass@k; D'souza et al.
 2025, section 4 for the uses: code is a long tail, and repair its rarest. A model is asked in words of our own; under
-``fixed`` also with ``task``, ``domain`` and ``code_type``. The answers are run in the sandbox (`ttmarkers.sandbox`).
+``fixed`` also with ``task``, ``domain`` and ``code_type``. The answers are run in `ttmarkers.sandbox`.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class CodeTask:
 
     def _figures(self, outcomes: Sequence[Outcome | None]) -> Mapping[str, float]:
         """Return the metrics of one case from how its answers did; None stands for an answer without a program."""
-        from ttmarkers.pass_at_k import pass_at_k
+        from ttmarkers.evaluation.pass_at_k import pass_at_k
 
         count = len(outcomes)
         if not count:

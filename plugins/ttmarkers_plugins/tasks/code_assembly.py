@@ -15,10 +15,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ttmarkers.sandbox import Program, python_program
+from ttmarkers.sandbox.programs import Program, python_program
 
 if TYPE_CHECKING:
-    from ttmarkers.sandbox import Limits
+    from ttmarkers.sandbox.programs import Limits
     from ttmarkers_plugins.tasks.code_problems import Problem
 
 _PYTHON = """

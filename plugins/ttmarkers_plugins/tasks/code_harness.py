@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ttmarkers.sandbox import Limits, run_programs
+from ttmarkers.sandbox.programs import Limits, run_programs
 from ttmarkers_plugins.tasks.code_assembly import assemble
 from ttmarkers_plugins.tasks.code_languages import LANGUAGES
 from ttmarkers_plugins.tasks.code_problems import Problem
@@ -23,7 +23,7 @@ from ttmarkers_plugins.tasks.code_problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ttmarkers.sandbox import Ended
+    from ttmarkers.sandbox.programs import Ended
 
 COMPILE_SECONDS = 60.0
 COMPILE_MEMORY = 4 * 2**30

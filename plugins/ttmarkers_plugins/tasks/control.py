@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ttmarkers.errors import ConfigError, DataError
+from ttmarkers.evaluation.tail import known_markers
 from ttmarkers.records import Message, Metric, Request
-from ttmarkers.tail import known_markers
 from ttmarkers_plugins.extractors.length import SpacyCounter
 from ttmarkers_plugins.marker_types import LANGUAGES
 from ttmarkers_plugins.tasks.length import sample

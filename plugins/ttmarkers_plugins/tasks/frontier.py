@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers.errors import ConfigError, did_you_mean
-from ttmarkers.finding import Finder, adheres
+from ttmarkers.evaluation.finding import Finder, adheres
+from ttmarkers.evaluation.tail import known_markers
 from ttmarkers.records import Message, Metric, Origin, Request
-from ttmarkers.tail import known_markers
-from ttmarkers.taxonomy_sources import current_taxonomy
+from ttmarkers.taxonomies.sources import current_taxonomy
 from ttmarkers_plugins.policies.scorers import LazyRater, Texts
 from ttmarkers_plugins.tasks.length import sample
 

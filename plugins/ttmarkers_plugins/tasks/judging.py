@@ -2,7 +2,8 @@
 
 Each pair is judged twice, the second time with the answers in the other order, so that a judge who prefers what stands
 first (or second) prefers nobody in the end. What is judged is data: it stands between tags, and whatever reads like
-one of these tags, or like the turns of a chat, is rewritten before, as users' marker blocks are (`ttmarkers.guard`).
+one of these tags, or like the turns of a chat, is rewritten before, as users' marker blocks are
+(`ttmarkers.blocks.guard`).
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ttmarkers.blocks.grammar import BlockGrammar
+from ttmarkers.blocks.guard import Guard, Plain
 from ttmarkers.errors import DataError
-from ttmarkers.grammar import BlockGrammar
-from ttmarkers.guard import Guard, Plain
 from ttmarkers.records import Spending
 from ttmarkers_plugins.llm.once import Once, ask_twice
 from ttmarkers_plugins.llm.questions import CHARS_A_TOKEN, clip

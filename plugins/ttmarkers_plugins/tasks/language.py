@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ttmarkers.errors import ConfigError, DataError
+from ttmarkers.evaluation.tail import known_markers
 from ttmarkers.records import Message, Metric, Request
-from ttmarkers.tail import known_markers
 from ttmarkers_plugins.tasks.confusion import ConfusionScorer
 
 if TYPE_CHECKING:

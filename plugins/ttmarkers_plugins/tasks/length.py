@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ttmarkers.budget import word_counter
+from ttmarkers.decoding.budget import word_counter
 from ttmarkers.errors import ConfigError, DataError, did_you_mean
+from ttmarkers.evaluation.tail import known_markers
 from ttmarkers.records import Message, Metric, Request
-from ttmarkers.tail import known_markers
 from ttmarkers_plugins.extractors.length import SpacyCounter
 from ttmarkers_plugins.policies.scorers import LazyRater, Texts
 from ttmarkers_plugins.tasks.opponents import opponent, own_answer

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers.errors import ConfigError, DataError, TtmError, did_you_mean
-from ttmarkers.finding import Finder, adheres
+from ttmarkers.evaluation.finding import Finder, adheres
+from ttmarkers.evaluation.tail import known_markers
 from ttmarkers.records import Message, Metric, Request
-from ttmarkers.tail import known_markers
-from ttmarkers.taxonomy_sources import current_taxonomy
+from ttmarkers.taxonomies.sources import current_taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

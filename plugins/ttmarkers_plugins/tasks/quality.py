@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ttmarkers.datasets import rows as read_rows
 from ttmarkers.datasets import to_prompt
 from ttmarkers.errors import ConfigError
+from ttmarkers.evaluation.tail import known_markers
 from ttmarkers.records import Metric, Origin, Request
-from ttmarkers.tail import known_markers
 from ttmarkers_plugins.marker_types import LANGUAGES
 from ttmarkers_plugins.policies.scorers import LazyRater, Texts
 from ttmarkers_plugins.tasks.opponents import opponent, own_answer, sample

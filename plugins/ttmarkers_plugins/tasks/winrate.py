@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from ttmarkers.datasets import to_prompt
 from ttmarkers.errors import ConfigError, DataError
+from ttmarkers.evaluation.tail import known_markers
 from ttmarkers.records import Metric, Origin, Request
-from ttmarkers.tail import known_markers
 from ttmarkers_plugins.tasks.judging import Judge, Pair, transcript
 from ttmarkers_plugins.tasks.length_control import pieces, standardised, win_rate
 from ttmarkers_plugins.tasks.opponents import opponent, own_answer, sample

@@ -13,7 +13,7 @@ from endpoint_server import refuses
 from judge_support import answers, better, fields, judged
 from ttmarkers.components import TaskComponent
 from ttmarkers.errors import ConfigError, DataError
-from ttmarkers.registry import build
+from ttmarkers.plugins.registry import build
 from ttmarkers_plugins.tasks.judging import AGAIN, SCHEMA, harmless, read
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from judge_support import better, fields, rows, setting
 from ttmarkers.errors import ConfigError, DataError
-from ttmarkers.results import Scored, summarise
+from ttmarkers.evaluation.results import Scored, summarise
 
 if TYPE_CHECKING:
     from endpoint_server import Call, Server

@@ -11,8 +11,8 @@ import pytest
 from endpoint_server import KEY, Server
 from reward_model import save_reward_model
 from support import marked
+from ttmarkers.annotation.tagging import TaggerJob
 from ttmarkers.components import MarkerType
-from ttmarkers.tagging import TaggerJob
 from ttmarkers.testing import plugins_with
 from ttmarkers_plugins.llm import endpoint
 from ttmarkers_plugins.tagger.distilled import DistilledExtractor
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 MOOD = MarkerType("mood", "How it feels.", "categorical", ("happy", "sad"), {":-)": "happy", ":-(": "sad"})
 

@@ -11,7 +11,7 @@ import pytest
 
 from judge_support import prefers
 from ttmarkers.cli import COMMANDS, Context, cli
-from ttmarkers.plugins import create_plugins
+from ttmarkers.plugins.manager import create_plugins
 from ttmarkers.records import Generation
 from ttmarkers.testing import (
     check_extractor,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from endpoint_server import Server
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 BUILT_IN = create_plugins(third_party=False)
 

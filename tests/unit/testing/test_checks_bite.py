@@ -23,7 +23,7 @@ from ttmarkers.testing import (
 )
 
 if TYPE_CHECKING:
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 VALUES = ("happy", "sad")
 

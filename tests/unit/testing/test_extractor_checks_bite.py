@@ -17,7 +17,7 @@ from ttmarkers.testing import check_extractor, extractors, extractors_fitted, ex
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 GLAD = {"prompt": "Well?", "completion": "Fine :-)"}
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from ttmarkers.generation import Engine
+    from ttmarkers.decoding.generation import Engine
     from ttmarkers.records import Generation, Request
-    from ttmarkers.training import TrainingJob
+    from ttmarkers.training.job import TrainingJob
 
 COUNTER = itertools.count()
 
@@ -166,7 +166,7 @@ def replacing(name: str, old: str, new: str) -> StrategyComponent:
 
 def fewer_tokens(folder: Path) -> None:
     """Put a model for fewer tokens in the place of the saved one."""
-    from ttmarkers.models import SIZES, load_tokenizer, make_model, make_tokenizer
+    from ttmarkers.models.loading import SIZES, load_tokenizer, make_model, make_tokenizer
 
     make_model(SIZES["tiny"], make_tokenizer(["a b c"], 260), 0).save_pretrained(folder)
     assert len(load_tokenizer(str(folder))) > 260

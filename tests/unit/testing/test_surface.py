@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import HEAVY, python_process
-from ttmarkers.checkpoint import load_checkpoint
+from ttmarkers.checkpoints.checkpoint import load_checkpoint
 from ttmarkers.components import MarkerType, TemplateComponent
 from ttmarkers.errors import DataError, PluginError
-from ttmarkers.taxonomy import make_taxonomy
+from ttmarkers.taxonomies.taxonomy import make_taxonomy
 from ttmarkers.testing import marked_rows, plugins_with, tiny_model, ttm, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 MOOD = MarkerType("mood", "How it feels.", "categorical", ("happy", "sad"))
 ROUND = TemplateComponent(

@@ -17,7 +17,7 @@ from ttmarkers.testing import check_task, tasks, tasks_scoring
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ttmarkers.plugins import Plugins
+    from ttmarkers.plugins.manager import Plugins
 
 COUNTER = itertools.count()
 

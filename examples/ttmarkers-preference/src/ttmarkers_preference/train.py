@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ttmarkers.blocks.rendering import Renderer
 from ttmarkers.datasets import rows
-from ttmarkers.encoding import Encoder
 from ttmarkers.errors import ConfigError, DataError
 from ttmarkers.marked import read_packed
-from ttmarkers.models import context_length, load_model
-from ttmarkers.preparation import prepare
-from ttmarkers.processes import is_first, wait
-from ttmarkers.rendering import Renderer
-from ttmarkers.training import Trained, check_base, finish
+from ttmarkers.models.encoding import Encoder
+from ttmarkers.models.loading import context_length, load_model
+from ttmarkers.training.job import Trained, check_base, finish
+from ttmarkers.training.preparation import prepare
+from ttmarkers.training.processes import is_first, wait
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ttmarkers.preparation import Prepared
-    from ttmarkers.training import TrainingJob
+    from ttmarkers.training.job import TrainingJob
+    from ttmarkers.training.preparation import Prepared
 
 
 class Preference:

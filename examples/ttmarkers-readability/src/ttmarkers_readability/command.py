@@ -29,7 +29,7 @@ BAR = 40  # characters of the longest bar
 def readability(context: Context, marked: tuple[str, ...], overrides: tuple[str, ...], as_json: bool) -> None:
     """Show how the readability scores (LIX) of annotated rows are spread."""
     from ttmarkers.marked import read_marked
-    from ttmarkers.taxonomy import make_taxonomy
+    from ttmarkers.taxonomies.taxonomy import make_taxonomy
 
     config = context.config(overrides)
     taxonomy = make_taxonomy(context.plugins.marker_types().all(), profile=config.markers.taxonomy)
@@ -42,7 +42,7 @@ def readability(context: Context, marked: tuple[str, ...], overrides: tuple[str,
 
 def spread(examples: Iterable[MarkedExample]) -> dict[str, Any]:
     """Count the levels of rows, and the scores of those that have one."""
-    from ttmarkers.stats import quantiles
+    from ttmarkers.annotation.stats import quantiles
 
     rows, levels, scores = 0, Counter(dict.fromkeys(LEVELS, 0)), Counter[int]()
     for example in examples:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ttmarkers.datasets import to_prompt
-from ttmarkers.finding import Finder
+from ttmarkers.evaluation.finding import Finder
 from ttmarkers.records import Message, Metric, Origin, Request
 from ttmarkers_readability.formula import LEVELS, lix
 

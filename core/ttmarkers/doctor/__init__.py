@@ -1,0 +1,3 @@
+"""What an installation has, lacks, and how to mend it."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Programs that a model wrote, run where they can do no harm."""
+
+from __future__ import annotations
