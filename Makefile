@@ -17,8 +17,9 @@ types:
 docs:
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
+# two processes, each file in one of them
 test:
-	python -m pytest
+	python -m pytest -n 2 --dist loadfile
 
 slow:
 	python -m pytest -m slow
