@@ -9,29 +9,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from ttmarkers.plugins.kinds import CHANGE, KINDS
 from ttmarkers.plugins.requirements import normal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ttmarkers.plugins.manager import Plugins
-    from ttmarkers.plugins.registry import Registry
 
 KEY = "parts"
 OURS = "ttmarkers"
-CHANGE = "taxonomy change"
-_KINDS = {
-    "marker": "marker_types",
-    CHANGE: "taxonomy_changes",
-    "extractor": "extractors",
-    "guide": "guides",
-    "profile": "profiles",
-    "template": "templates",
-    "strategy": "strategies",
-    "policy": "policies",
-    "task": "tasks",
-    "command": "commands",
-}
 
 
 @dataclass(frozen=True)
@@ -63,7 +50,7 @@ def find_parts(plugins: Plugins, **names: Iterable[str]) -> list[Part]:
     """
     found: list[Part] = []
     for kind, wanted in names.items():
-        registry: Registry[Any] = getattr(plugins, _KINDS[kind])()
+        registry = plugins.registry(kind)
         chosen = set(wanted)
         found += [
             _part(kind, each.component.name, each.distribution) for each in registry if each.component.name in chosen
@@ -82,7 +69,7 @@ def _part(kind: str, name: str, source: str) -> Part:
 
 def to_json(parts: Iterable[Part]) -> list[dict[str, str]]:
     """Return parts as a file holds them: each once, sorted."""
-    order = list(_KINDS)
+    order = list(KINDS)
     unique = set(parts)
     place = {part: order.index(part.kind) if part.kind in order else len(order) for part in unique}
     ranked = sorted(unique, key=lambda part: (place[part], part.kind, part.name, part.distribution, part.version))

@@ -21,6 +21,7 @@ from ttmarkers import __version__
 from ttmarkers.components import read_data
 from ttmarkers.errors import ConfigError, unknown_name
 from ttmarkers.manifest import refuse_existing
+from ttmarkers.plugins import kinds as plugin_kinds
 from ttmarkers.plugins.requirements import normal
 
 if TYPE_CHECKING:
@@ -30,18 +31,8 @@ if TYPE_CHECKING:
 
     from ttmarkers.plugins.manager import Plugins
 
-KINDS = {
-    "marker": "marker_types",
-    "extractor": "extractors",
-    "template": "templates",
-    "strategy": "strategies",
-    "policy": "policies",
-    "task": "tasks",
-    "profile": "profiles",
-    "guide": "guides",
-    "command": "commands",
-}
-"""What a plugin can be begun with, in the order of the loop -> what `ttmarkers.plugins.manager.Plugins` calls it."""
+KINDS = tuple(kind for kind in plugin_kinds.KINDS if kind != plugin_kinds.CHANGE)
+"""What a plugin can be begun with, in the order of the loop."""
 
 USUAL = ("marker", "extractor")
 """The kinds that a plugin is begun with if none is named: a pair that works together."""
@@ -245,7 +236,7 @@ def refuse_taken(names: Names, kinds: Iterable[str], plugins: Plugins, commands:
         raise ConfigError(f"module {names.module!r} exists already: {way_out}")
     for kind in kinds:
         name = names.component(kind)
-        for entry in getattr(plugins, KINDS[kind])():
+        for entry in plugins.registry(kind):
             if entry.component.name == name:
                 raise ConfigError(f"{kind} {name!r} exists already, of {entry.distribution}: {way_out}")
         if kind == "command" and name in commands:

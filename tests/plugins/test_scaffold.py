@@ -17,6 +17,7 @@ from hatchling.builders.wheel import WheelBuilder
 
 from support import environment, ok, ttm, ttm_process
 from ttmarkers import testing
+from ttmarkers.plugins import kinds as plugin_kinds
 from ttmarkers.scaffold import KINDS, USUAL, names_of, plugin_files, write_plugin
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ def test_listed(installed: Path) -> None:
     for name, kinds in BEGUN.items():
         entry = found[f"ttmarkers-{name}"]
         assert (entry["name"], entry["status"], entry["error"]) == (name, "ok", "")
-        assert entry["components"] == {KINDS[kind]: [names_of(name).component(kind)] for kind in kinds}
+        assert entry["components"] == {
+            plugin_kinds.KINDS[kind].plural: [names_of(name).component(kind)] for kind in kinds
+        }
 
 
 def test_own_tests(begun: Path, installed: Path) -> None:

@@ -9,6 +9,7 @@ import click
 from ttmarkers.cli.options import Ordered, examples, json_option, kind_option
 from ttmarkers.cli.output import print_json, print_table
 from ttmarkers.cli.scaffold import new
+from ttmarkers.plugins.kinds import CHANGE, KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -16,19 +17,8 @@ if TYPE_CHECKING:
     from ttmarkers.cli import Context
     from ttmarkers.plugins.manager import PluginRecord, Plugins
 
-KINDS = {
-    "marker": "marker_types",
-    "taxonomy-change": "taxonomy_changes",
-    "extractor": "extractors",
-    "template": "templates",
-    "strategy": "strategies",
-    "policy": "policies",
-    "task": "tasks",
-    "profile": "profiles",
-    "guide": "guides",
-    "command": "commands",
-}
-"""The kinds of components, and the methods of `Plugins` that return them."""
+_WORDS = {kind.replace(" ", "-"): kind for kind in KINDS}
+"""Kinds as one word each."""
 
 
 @click.group(cls=Ordered)
@@ -37,7 +27,7 @@ def plugins() -> None:
 
 
 @plugins.command("list", epilog=examples("ttm plugins list --kind extractor", "ttm plugins list --timing"))
-@kind_option(KINDS, "Only components of this kind")
+@kind_option(_WORDS, "Only components of this kind")
 @click.option("--timing", is_flag=True, help="Show how long importing each plugin and calling its hooks took.")
 @json_option
 @click.pass_obj
@@ -46,7 +36,8 @@ def plugins_list(context: Context, as_json: bool, kinds: tuple[str, ...], timing
 
     Of those that did not load, the error is shown.
     """
-    rows = [_row(record, context.plugins, kinds or list(KINDS)) for record in context.plugins.records]
+    wanted = [_WORDS[word] for word in kinds or _WORDS]
+    rows = [_row(record, context.plugins, wanted) for record in context.plugins.records]
     if as_json:
         print_json(rows)
         return
@@ -89,9 +80,9 @@ plugins.add_command(new)
 def _row(record: PluginRecord, plugins: Plugins, kinds: Sequence[str]) -> dict[str, Any]:
     """Return what is known of a plugin, with its components of some kinds."""
     components = {
-        KINDS[kind]: [
+        KINDS[kind].plural: [
             entry.component.name
-            for entry in getattr(plugins, KINDS[kind])()
+            for entry in plugins.registry(kind)
             if (entry.distribution, entry.plugin) == (record.source, record.name)
         ]
         for kind in kinds
@@ -116,11 +107,11 @@ def _lines(row: Mapping[str, Any], plugins: Plugins) -> Iterator[tuple[str, ...]
     plugin = (row["name"], row["distribution"], row["version"])
     if row["status"] != "ok":
         yield ("-", "-", *plugin, row["status"])
-    for kind, method in KINDS.items():
-        for name in row["components"].get(method, ()):
+    for word, kind in _WORDS.items():
+        for name in row["components"].get(KINDS[kind].plural, ()):
             # several changes may have one name
-            twice = method != "taxonomy_changes" and len(getattr(plugins, method)().owners(name)) > 1
-            yield (kind, name, *plugin, "offered twice" if twice else row["status"])
+            twice = kind != CHANGE and len(plugins.registry(kind).owners(name)) > 1
+            yield (word, name, *plugin, "offered twice" if twice else row["status"])
 
 
 def _times(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import click
 
 from ttmarkers.cli.options import examples, json_option, kind_option, output_option
 from ttmarkers.cli.output import note, print_json
+from ttmarkers.plugins import kinds as plugin_kinds
 from ttmarkers.scaffold import KINDS, chosen, names_of, plugin_files, refuse_taken, write_plugin
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def new(context: Context, name: str, kinds: tuple[str, ...], output: Path | None
     files = plugin_files(names, offered)
     write_plugin(files, folder)
     if as_json:
-        components = {KINDS[kind]: [names.component(kind)] for kind in offered}
+        components = {plugin_kinds.KINDS[kind].plural: [names.component(kind)] for kind in offered}
         found = {"name": names.name, "distribution": names.distribution, "module": names.module}
         print_json({**found, "folder": str(folder), "components": components, "files": sorted(files)})
         return

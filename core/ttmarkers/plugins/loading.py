@@ -12,21 +12,11 @@ import pluggy
 
 from ttmarkers import __version__, hookspecs
 from ttmarkers.compat import TtmDeprecationWarning, old_in_component, old_in_warning
-from ttmarkers.components import (
-    Component,
-    ExtractorComponent,
-    GuideComponent,
-    MarkerType,
-    PolicyComponent,
-    ProfileComponent,
-    StrategyComponent,
-    TaskComponent,
-    TaxonomyChange,
-    TemplateComponent,
-)
+from ttmarkers.components import Component
 from ttmarkers.errors import PluginError
 from ttmarkers.plugins.discovery import UNKNOWN
 from ttmarkers.plugins.errors import UPGRADE, explain, too_old, unknown_hook
+from ttmarkers.plugins.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -174,7 +164,7 @@ class Loading:
         self.record = replace(self.record, import_seconds=start - self._start)
         try:
             names, old = hooks.register(key_of(self._candidate), module)
-            for hook, wanted in kinds().items():
+            for hook, wanted in ((kind.hook, kind.yields) for kind in KINDS.values()):
                 found = hooks.call(hook, wanted, module)
                 self.offers[hook] = [_signed(item, self.record.source) for item in found]
                 old += [each for item in found for each in old_in_component(item)]
@@ -243,21 +233,3 @@ def record_of(candidate: Candidate) -> PluginRecord:
 def key_of(candidate: Candidate) -> str:
     """Return what a plugin is known by in this process."""
     return f"{candidate.distribution}:{candidate.name}"
-
-
-def kinds() -> dict[str, type[Any]]:
-    """Return what each hook yields."""
-    import click
-
-    return {
-        "ttm_marker_types": MarkerType,
-        "ttm_taxonomy_changes": TaxonomyChange,
-        "ttm_extractors": ExtractorComponent,
-        "ttm_templates": TemplateComponent,
-        "ttm_training_strategies": StrategyComponent,
-        "ttm_decoding_policies": PolicyComponent,
-        "ttm_tasks": TaskComponent,
-        "ttm_profiles": ProfileComponent,
-        "ttm_guides": GuideComponent,
-        "ttm_commands": click.Command,
-    }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ttmarkers import __version__, hookspecs
 from ttmarkers.plugins.discovery import Candidate, disabled_by_environment, discover
+from ttmarkers.plugins.kinds import CHANGE, KINDS
 from ttmarkers.plugins.loading import Hooks, Loading, PluginRecord, key_of, record_of
 from ttmarkers.plugins.registry import Entry, Registry
 
@@ -84,49 +85,50 @@ class Plugins:
 
     def marker_types(self) -> Registry[MarkerType]:
         """Return all marker types."""
-        return self._collect("ttm_marker_types", "marker")
+        return self.registry("marker")
 
     def taxonomy_changes(self) -> Registry[TaxonomyChange]:
         """Return all changes of marker types; several may have one name, so go through its entries."""
-        return self._collect("ttm_taxonomy_changes", "taxonomy change")
+        return self.registry(CHANGE)
 
     def extractors(self) -> Registry[ExtractorComponent]:
         """Return all extractors."""
-        return self._collect("ttm_extractors", "extractor")
+        return self.registry("extractor")
 
     def templates(self) -> Registry[TemplateComponent]:
         """Return all block templates."""
-        return self._collect("ttm_templates", "template")
+        return self.registry("template")
 
     def strategies(self) -> Registry[StrategyComponent]:
         """Return all training strategies."""
-        return self._collect("ttm_training_strategies", "strategy")
+        return self.registry("strategy")
 
     def policies(self) -> Registry[PolicyComponent]:
         """Return all decoding policies."""
-        return self._collect("ttm_decoding_policies", "policy")
+        return self.registry("policy")
 
     def tasks(self) -> Registry[TaskComponent]:
         """Return all evaluation tasks."""
-        return self._collect("ttm_tasks", "task")
+        return self.registry("task")
 
     def profiles(self) -> Registry[ProfileComponent]:
         """Return all profiles of data sets."""
-        return self._collect("ttm_profiles", "profile")
+        return self.registry("profile")
 
     def guides(self) -> Registry[GuideComponent]:
         """Return all guides of markers."""
-        return self._collect("ttm_guides", "guide")
+        return self.registry("guide")
 
     def commands(self) -> Registry[Any]:
         """Return the `click.Command` objects that plugins add to ``ttm``."""
-        return self._collect("ttm_commands", "command")
+        return self.registry("command")
 
-    def _collect(self, hook: str, kind: str) -> Registry[Any]:
+    def registry(self, kind: str) -> Registry[Any]:
+        """Return all components of a kind of `ttmarkers.plugins.kinds.KINDS`."""
         entries: list[Entry[Any]] = []
         for key, offers in self._offers.items():
             record = self._records[key]
-            entries.extend(Entry(item, record.source, record.name) for item in offers[hook])
+            entries.extend(Entry(item, record.source, record.name) for item in offers[KINDS[kind].hook])
         broken = {f"{record.name} of {record.source}": record.traceback for record in self.failed}
         return Registry(kind, entries, broken)
 

@@ -26,6 +26,7 @@ from ttmarkers.testing.policies import check_policy
 from ttmarkers.testing.rows import ROWS
 from ttmarkers.testing.strategies import check_strategy
 from ttmarkers.testing.tasks import check_task
+from ttmarkers.testing.taxonomy_changes import check_taxonomy_change
 from ttmarkers.testing.templates import check_template
 from ttmarkers.testing.tiny import marked_rows, tiny_model, write_rows
 
@@ -42,6 +43,7 @@ __all__ = [
     "check_profile",
     "check_strategy",
     "check_task",
+    "check_taxonomy_change",
     "check_template",
     "marked_rows",
     "plugins_with",

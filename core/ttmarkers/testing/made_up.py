@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from ttmarkers import __version__
-from ttmarkers.components import (
-    ExtractorComponent,
-    GuideComponent,
-    MarkerType,
-    PolicyComponent,
-    ProfileComponent,
-    StrategyComponent,
-    TaskComponent,
-    TemplateComponent,
-)
 from ttmarkers.hookspecs import PROJECT, hookimpl
+from ttmarkers.plugins.kinds import KINDS, kind_of
 from ttmarkers.plugins.manager import Candidate, create_plugins, discover
 from ttmarkers.taxonomies.taxonomy import Taxonomy, make_taxonomy
 
@@ -28,18 +19,6 @@ if TYPE_CHECKING:
     from ttmarkers.plugins.manager import Plugins
 
 NAME = "ttmarkers_made_up_for_tests"
-
-HOOKS: dict[type[Any], str] = {
-    MarkerType: "ttm_marker_types",
-    ExtractorComponent: "ttm_extractors",
-    TemplateComponent: "ttm_templates",
-    StrategyComponent: "ttm_training_strategies",
-    PolicyComponent: "ttm_decoding_policies",
-    TaskComponent: "ttm_tasks",
-    ProfileComponent: "ttm_profiles",
-    GuideComponent: "ttm_guides",
-}
-"""What each component is yielded by; click's commands are `ttm_commands`."""
 
 
 def plugins_with(*components: Any, installed: bool = True) -> Plugins:
@@ -52,7 +31,8 @@ def plugins_with(*components: Any, installed: bool = True) -> Plugins:
         installed: whether the plugins of installed distributions are loaded.
 
     Raises:
-        AssertionError: if a component has no hook.
+        TypeError: if one is no component.
+        AssertionError: if a plugin cannot offer them.
 
     Example:
         >>> mood = MarkerType("mood", "How it feels.", "categorical", ("happy", "sad"))
@@ -65,7 +45,7 @@ def plugins_with(*components: Any, installed: bool = True) -> Plugins:
         return loaded
     offers: dict[str, list[Any]] = {}
     for component in new:
-        offers.setdefault(hook_of(component), []).append(component)
+        offers.setdefault(KINDS[kind_of(component)].hook, []).append(component)
     module = ModuleType(NAME)
     for hook, offered in offers.items():
         setattr(module, hook, hookimpl(_yielding(hook, offered)))
@@ -79,32 +59,13 @@ def plugins_with(*components: Any, installed: bool = True) -> Plugins:
     return plugins
 
 
-def hook_of(component: Any) -> str:
-    """Return the hook that yields a component of this kind."""
-    for kind, hook in HOOKS.items():
-        if isinstance(component, kind):
-            return hook
-    import click
-
-    if isinstance(component, click.Command):
-        return "ttm_commands"
-    raise AssertionError(f"{component!r} is no component: make one of ttmarkers.components, or a click command")
-
-
-def registry_of(component: Any, plugins: Plugins) -> Any:
-    """Return the registry that components of this kind stand in."""
-    names = {"ttm_training_strategies": "strategies", "ttm_decoding_policies": "policies"}
-    hook = hook_of(component)
-    return getattr(plugins, names.get(hook, hook.removeprefix("ttm_")))()
-
-
 def taxonomy_of(plugins: Plugins) -> Taxonomy:
     """Return all marker types, the paper's first."""
     return make_taxonomy(plugins.marker_types().all())
 
 
 def _offered(component: Any, plugins: Plugins) -> bool:
-    return any(entry.component == component for entry in registry_of(component, plugins))
+    return any(entry.component == component for entry in plugins.registry(kind_of(component)))
 
 
 def _yielding(hook: str, offered: Iterable[Any]) -> Any:

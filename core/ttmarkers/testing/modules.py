@@ -8,11 +8,12 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ttmarkers import hookspecs
+from ttmarkers.plugins.kinds import CHANGE, KINDS
 from ttmarkers.plugins.manager import BUILTIN, Candidate, create_plugins, discover
 from ttmarkers.testing.contract import Breach, hold
 
@@ -28,10 +29,6 @@ HEAVY = (
     "torch", "transformers", "trl", "peft", "datasets", "pyarrow", "pandas", "numpy", "scipy", "sklearn", "spacy",
     "nltk", "tensorflow", "jax", "matplotlib", "llguidance", "openai", "sentence_transformers", "ray", "lingua",
     "magika", "fasttext",
-)  # fmt: skip
-
-REGISTRIES = (
-    "marker_types", "extractors", "templates", "strategies", "policies", "tasks", "profiles", "guides", "commands"
 )  # fmt: skip
 
 CHILD = """
@@ -108,7 +105,8 @@ def check_plugin(
 
     Args:
         module: the module that the entry point names, or its name. It need not be installed, only importable.
-        arguments: component's name -> further arguments of its check, such as ``{"mood": {"gold": gold}}`` for a task.
+        arguments: component's name -> further arguments of its check, such as ``{"mood": {"gold": gold}}`` for a task;
+            where two kinds have one name, kind and name: ``"task mood"``.
         leave_out: names of components that are checked elsewhere, such as a strategy that takes its time.
 
     Raises:
@@ -124,13 +122,15 @@ def check_plugin(
     hold(f"plugin {name!r}", probe, CHECKS)
     given = dict(arguments or {})
     offered = list(_components(probe.plugins, probe.plugin))
-    for unknown in sorted({*given, *leave_out} - {component.name for _, component in offered}):
+    for unknown in sorted({*given, *leave_out} - {word for each in offered for word in _names(*each)}):
         raise AssertionError(
             f"plugin {name!r}: it offers no component {unknown!r}: take it out of arguments or leave_out"
         )
     for kind, component in offered:
-        if component.name not in leave_out:
-            _check(kind, component, probe.plugins, given.get(component.name, {}))
+        names = _names(kind, component)
+        if not {*names} & {*leave_out}:
+            further = {key: value for name in names for key, value in given.get(name, {}).items()}
+            _check(kind, component, probe.plugins, further)
 
 
 def imports_by_name(probe: Probe) -> None:
@@ -161,7 +161,7 @@ def offers_something(probe: Probe) -> None:
 
 def offers_names_that_are_free(probe: Probe) -> None:
     """No other plugin that is installed offers a component of the same kind and name."""
-    for registry in _registries(probe.plugins).values():
+    for registry in (probe.plugins.registry(kind) for kind in KINDS if kind != CHANGE):
         mine = {entry.component.name for entry in registry if entry.plugin == probe.plugin}
         for name in sorted(mine):
             owners = [entry for entry in registry if entry.component.name == name]
@@ -194,42 +194,34 @@ def is_imported_in_no_time(probe: Probe) -> None:
         )
 
 
-def _registries(plugins: Plugins) -> dict[str, Any]:
-    names = (
-        "marker_types",
-        "extractors",
-        "templates",
-        "strategies",
-        "policies",
-        "tasks",
-        "profiles",
-        "guides",
-        "commands",
-    )
-    return {name: getattr(plugins, name)() for name in names}
-
-
 def _components(plugins: Plugins, plugin: str) -> Iterator[tuple[str, Any]]:
-    for kind, registry in _registries(plugins).items():
-        yield from ((kind, entry.component) for entry in registry if entry.plugin == plugin)
+    for kind in KINDS:
+        yield from ((kind, entry.component) for entry in plugins.registry(kind) if entry.plugin == plugin)
+
+
+def _names(kind: str, component: Any) -> tuple[str, str]:
+    """Return what authors may call a component: by its name, or by kind and name where two kinds have one name."""
+    return component.name, f"{kind} {component.name}"
 
 
 def _check(kind: str, component: Any, plugins: Plugins, arguments: Mapping[str, Any]) -> None:
     """Run the check of a component's kind."""
     from ttmarkers import testing
 
-    with_plugins: dict[str, Callable[..., None]] = {
-        "marker_types": testing.check_marker_type,
-        "extractors": testing.check_extractor,
-        "templates": testing.check_template,
-        "strategies": testing.check_strategy,
-        "tasks": testing.check_task,
-        "profiles": testing.check_profile,
-        "guides": testing.check_guide,
+    checks: dict[str, Callable[..., None]] = {
+        "marker": testing.check_marker_type,
+        CHANGE: testing.check_taxonomy_change,
+        "extractor": testing.check_extractor,
+        "template": testing.check_template,
+        "strategy": testing.check_strategy,
+        "policy": testing.check_policy,
+        "task": testing.check_task,
+        "profile": testing.check_profile,
+        "guide": testing.check_guide,
+        "command": testing.check_command,
     }
-    alone: dict[str, Callable[..., None]] = {"policies": testing.check_policy, "commands": testing.check_command}
-    check = partial(with_plugins[kind], plugins=plugins) if kind in with_plugins else alone[kind]
-    check(component, **arguments)
+    needed = {} if kind in ("policy", "command") else {"plugins": plugins}
+    checks[kind](component, **needed, **arguments)
 
 
 CHECKS = (

@@ -8,17 +8,19 @@ import click
 import pytest
 
 from biting import Bite, all_bitten, bites, fails
-from ttmarkers.components import GuideComponent, MarkerType, ProfileComponent, TemplateComponent
+from ttmarkers.components import GuideComponent, MarkerType, ProfileComponent, TaxonomyChange, TemplateComponent
 from ttmarkers.testing import (
     ConformanceError,
     check_command,
     check_guide,
     check_marker_type,
     check_profile,
+    check_taxonomy_change,
     check_template,
     commands,
     data,
     marker_types,
+    taxonomy_changes,
     templates,
 )
 
@@ -226,13 +228,40 @@ def test_commands(bite: Bite) -> None:
 def test_sound_ones_pass(plugins: Plugins) -> None:
     """What the broken ones were made of is sound."""
     check_marker_type(mood(aliases={":-)": "happy"}), plugins=plugins)
+    check_taxonomy_change(change(rename={"Sciences": "Science"}))
     check_profile(profile("markers: {declared: {source: {constant: Human}}}"), plugins=plugins)
     check_guide(guide("markers: {task: {question: What is asked?}}"), plugins=plugins)
     check_command(group(command("grin", params=[click.Option(["-w", "--wide"], help="Wide.")])))
 
 
+def change(name: str = "robots", marker: str = "domain", **keys: Any) -> TaxonomyChange:
+    """Return a change that is sound but for what is given."""
+    return TaxonomyChange(name, **{"summary": "Robots are a domain.", "marker": marker, "add": ("Robotics",), **keys})
+
+
+CHANGES = (
+    Bite("has-a-name-and-a-summary", "the name 'two words' cannot be written", change("two words")),
+    Bite("has-a-name-and-a-summary", "no summary of one line", change(summary="")),
+    Bite("fits-what-is-there", "'domian'", change(marker="domian")),
+    Bite("fits-what-is-there", "'Robots'", change(rename={"Robots": "Robotics"})),
+    Bite(
+        "fits-what-is-there",
+        "'Sciences'",
+        change(rename={"Sciences": "Science"}, split={}, aliases={"Sciences": "Law"}),
+    ),
+    Bite("has-values-that-differ", "begins or ends with white space", change(add=("Robotics ",))),
+)
+
+
+@bites(CHANGES)
+def test_taxonomy_changes(bite: Bite) -> None:
+    """A change that cannot be made, or of which nothing sound comes, is found."""
+    fails(bite, check_taxonomy_change)
+
+
 def test_every_check_bites() -> None:
     """No check is without a component above that it finds broken."""
+    all_bitten(taxonomy_changes.CHECKS, CHANGES)
     all_bitten(marker_types.CHECKS, MARKER_TYPES)
     all_bitten(templates.CHECKS, TEMPLATES)
     all_bitten(data.PROFILE_CHECKS, PROFILES)

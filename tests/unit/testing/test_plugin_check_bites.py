@@ -129,6 +129,8 @@ def test_a_sound_plugin_passes(write: Callable[[str], str]) -> None:
     name = write(SOUND)
     check_plugin(name)
     check_plugin(sys.modules[name], arguments={"mood": {}})
+    rows = [{"prompt": "How are you?", "completion": "Fine :-)"}]
+    check_plugin(name, arguments={"extractor mood": {"rows": rows}}, leave_out=["guide mood"])
 
 
 def test_some_components_are_left_out(write: Callable[[str], str]) -> None:
