@@ -20,7 +20,7 @@ from ttmarkers_plugins.extractors.quality import RewardModelExtractor
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "steering.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "own-policy.md"
 
 
 @pytest.mark.parametrize("policy", ["inferred", "posterior", "best-of"])

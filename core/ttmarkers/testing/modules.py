@@ -107,7 +107,7 @@ def check_plugin(
         module: the module that the entry point names, or its name. It need not be installed, only importable.
         arguments: component's name -> further arguments of its check, such as ``{"mood": {"gold": gold}}`` for a task;
             where two kinds have one name, kind and name: ``"task mood"``.
-        leave_out: names of components that are checked elsewhere, such as a strategy that takes its time.
+        leave_out: names of components that are checked elsewhere, such as a strategy that takes its time; as above.
 
     Raises:
         AssertionError: in one sentence, with the component and the name of the check.
@@ -126,11 +126,17 @@ def check_plugin(
         raise AssertionError(
             f"plugin {name!r}: it offers no component {unknown!r}: take it out of arguments or leave_out"
         )
+    for word in sorted({*given, *leave_out}):
+        kinds = [kind for kind, component in offered if component.name == word]
+        if len(kinds) > 1:
+            raise AssertionError(
+                f"plugin {name!r}: {word!r} is the name of {' and '.join(kinds)}: say which, as {kinds[0]} {word}"
+            )
     for kind, component in offered:
         names = _names(kind, component)
         if not {*names} & {*leave_out}:
             further = {key: value for name in names for key, value in given.get(name, {}).items()}
-            _check(kind, component, probe.plugins, further)
+            _check(kind, component, probe.plugins, probe.plugin, further)
 
 
 def imports_by_name(probe: Probe) -> None:
@@ -204,7 +210,7 @@ def _names(kind: str, component: Any) -> tuple[str, str]:
     return component.name, f"{kind} {component.name}"
 
 
-def _check(kind: str, component: Any, plugins: Plugins, arguments: Mapping[str, Any]) -> None:
+def _check(kind: str, component: Any, plugins: Plugins, plugin: str, arguments: Mapping[str, Any]) -> None:
     """Run the check of a component's kind."""
     from ttmarkers import testing
 
@@ -220,8 +226,10 @@ def _check(kind: str, component: Any, plugins: Plugins, arguments: Mapping[str, 
         "guide": testing.check_guide,
         "command": testing.check_command,
     }
-    needed = {} if kind in ("policy", "command") else {"plugins": plugins}
-    checks[kind](component, **needed, **arguments)
+    needed: dict[str, Any] = {} if kind == "command" else {"plugins": plugins}
+    if kind == "policy":  # it may ask for what its own plugin defines
+        needed["types"] = [entry.component for entry in plugins.marker_types() if entry.plugin == plugin]
+    checks[kind](component, **{**needed, **arguments})
 
 
 CHECKS = (

@@ -20,9 +20,10 @@ from ttmarkers.testing.tiny import tiny_model
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ttmarkers.components import PolicyComponent
+    from ttmarkers.components import MarkerType, PolicyComponent
     from ttmarkers.decoding.generation import Engine
     from ttmarkers.decoding.run import Loaded
+    from ttmarkers.plugins.manager import Plugins
     from ttmarkers.records import Value
 
 PROMPTS = (
@@ -96,18 +97,22 @@ def check_policy(
     component: PolicyComponent,
     *,
     model: Path | str | None = None,
+    types: Sequence[MarkerType] = (),
     options: Mapping[str, Any] | None = None,
     requests: Sequence[Request] = (),
     decode: Mapping[str, Any] | None = None,
+    plugins: Plugins | None = None,
 ) -> None:
     """Check a policy: an answer to each request, in order, with a block that can be read and holds what was asked for.
 
     Args:
         component: what the hook yields.
         model: the folder of a model with markers; a tiny one is made by default, which takes seconds.
+        types: marker types that this tiny one knows beside ``lang`` and ``length_tokens``.
         options: arguments of its factory, where it cannot do without.
         requests: those to answer; some with and some without markers by default, as ``asks`` says.
         decode: keys of the config's section ``decode``.
+        plugins: where the tiny one's marker types come from; the installed plugins by default.
 
     Raises:
         AssertionError: in one sentence, with the name of the check.
@@ -118,7 +123,7 @@ def check_policy(
             check_policy(PolicyComponent("happy", "Asks for mood happy.", Happy), model=ttm_model)
     """
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(model) if model else tiny_model(Path(folder) / "model")
+        place = Path(model) if model else tiny_model(Path(folder) / "model", types=types, plugins=plugins)
         probe = Probe(component, place, dict(options or {}), tuple(requests), dict(decode or {}))
         hold(f"policy {component.name!r}", probe, CHECKS)
 

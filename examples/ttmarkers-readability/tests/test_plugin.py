@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ttmarkers_readability import ttm_commands, ttm_extractors, ttm_marker_types, ttm_tasks
+from ttmarkers_readability import ttm_commands, ttm_extractors, ttm_tasks
 
-from ttmarkers.testing import (
-    check_command,
-    check_extractor,
-    check_marker_type,
-    check_plugin,
-    check_task,
-    ttm,
-    write_rows,
-)
+from ttmarkers.testing import check_command, check_extractor, check_plugin, check_task, ttm, write_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,14 +22,8 @@ ROWS = [{"prompt": "Why?", "completion": text, "markers": KNOWN} for text in ANS
 
 
 def test_plugin() -> None:
-    """The module is light, and the template is sound; the others need rows or answers of our own."""
-    check_plugin("ttmarkers_readability", leave_out=("readability", "lix"))
-
-
-def test_marker_type() -> None:
-    """Every template can write every value."""
-    (marker_type,) = ttm_marker_types()
-    check_marker_type(marker_type)
+    """The module is light, marker type and template are sound; the others need rows or answers of our own."""
+    check_plugin("ttmarkers_readability", leave_out=("lix", "task readability", "command readability"))
 
 
 def test_extractor() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from judge_support import prefers
 from ttmarkers.cli import COMMANDS, Context, cli
+from ttmarkers.plugins.kinds import KINDS
 from ttmarkers.plugins.manager import create_plugins
 from ttmarkers.records import Generation
 from ttmarkers.testing import (
@@ -192,9 +193,5 @@ def test_strategy_lora(plugins: Plugins, ttm_model: Path) -> None:
 
 def test_the_built_ins_are_a_plugin() -> None:
     """Their module is light and quiet, as every plugin's must be."""
-    names = [
-        entry.component.name
-        for kind in ("marker_types", "extractors", "templates", "strategies", "policies", "tasks", "profiles", "guides")
-        for entry in getattr(BUILT_IN, kind)()
-    ]
+    names = [f"{kind} {entry.component.name}" for kind in KINDS for entry in BUILT_IN.registry(kind)]
     check_plugin("ttmarkers_plugins", leave_out=names)

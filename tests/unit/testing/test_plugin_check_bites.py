@@ -128,7 +128,7 @@ def test_a_sound_plugin_passes(write: Callable[[str], str]) -> None:
     """The plugin that the broken ones are made of is sound, by its name and as a module."""
     name = write(SOUND)
     check_plugin(name)
-    check_plugin(sys.modules[name], arguments={"mood": {}})
+    check_plugin(sys.modules[name], arguments={"guide mood": {}})
     rows = [{"prompt": "How are you?", "completion": "Fine :-)"}]
     check_plugin(name, arguments={"extractor mood": {"rows": rows}}, leave_out=["guide mood"])
 
@@ -139,6 +139,31 @@ def test_some_components_are_left_out(write: Callable[[str], str]) -> None:
     check_plugin(name, leave_out=["smile"])
     with pytest.raises(AssertionError, match="offers no component 'smirk'"):
         check_plugin(name, leave_out=["smirk"])
+    with pytest.raises(AssertionError, match="the name of marker and extractor and guide: say which, as"):
+        check_plugin(name, leave_out=["mood"])
+
+
+def test_a_policy_may_ask_for_its_own_marker(write: Callable[[str], str]) -> None:
+    """The tiny model on which policies are tried knows the marker types of their plugin."""
+    check_plugin(
+        write(
+            TYPES
+            + """
+from dataclasses import replace
+
+from ttmarkers_plugins.policies.basic import Fixed
+
+class Happy(Fixed):
+    def generate(self, engine, requests):
+        happy = [replace(request, markers={"mood": "happy", **request.markers}) for request in requests]
+        yield from (replace(each, policy="always-happy") for each in super().generate(engine, happy))
+
+@hookimpl
+def ttm_decoding_policies():
+    yield PolicyComponent("always-happy", "Asks for mood happy.", Happy)
+"""
+        )
+    )
 
 
 def test_every_check_bites() -> None:

@@ -29,10 +29,10 @@ BAR = 40  # characters of the longest bar
 def readability(context: Context, marked: tuple[str, ...], overrides: tuple[str, ...], as_json: bool) -> None:
     """Show how the readability scores (LIX) of annotated rows are spread."""
     from ttmarkers.marked import read_marked
-    from ttmarkers.taxonomies.taxonomy import make_taxonomy
+    from ttmarkers.taxonomies.sources import current_taxonomy
 
     config = context.config(overrides)
-    taxonomy = make_taxonomy(context.plugins.marker_types().all(), profile=config.markers.taxonomy)
+    taxonomy = current_taxonomy(context.plugins, config.markers)
     found = spread(read_marked(marked, taxonomy, config.data.columns))
     if as_json:
         print_json(found)
