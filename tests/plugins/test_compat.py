@@ -133,7 +133,8 @@ class LaterTask(Component):
 
 def test_old_field_warns(load: Callable[..., Plugins], monkeypatch: pytest.MonkeyPatch) -> None:
     """A component that sets an old field warns; one that leaves it out does not."""
-    monkeypatch.setattr(plugin_loading, "kinds", lambda: {"ttm_marker_types": LaterTask})
+    later = plugin_loading.KINDS["marker"]._replace(component=LaterTask)
+    monkeypatch.setattr(plugin_loading, "KINDS", {**plugin_loading.KINDS, "marker": later})
     with pytest.warns(TtmDeprecationWarning) as caught:
         load(ttm_marker_types=lambda: [LaterTask("t", "", "m:f", group="g", kinds=["a"])])
     assert [str(warning.message).partition(", which")[0] for warning in caught] == [

@@ -148,15 +148,16 @@ def test_table(several: Path) -> None:
 
 
 def test_kinds_are_those_of_hooks() -> None:
-    """Each kind of component that hooks yield can be listed."""
-    from ttmarkers.cli.plugins import KINDS
-    from ttmarkers.plugins.loading import kinds
+    """Each kind of component that hooks yield can be listed, by its name and by the method of its own."""
+    from ttmarkers.plugins.kinds import KINDS
     from ttmarkers.plugins.manager import create_plugins
 
     plugins = create_plugins(candidates=[])
-    assert len(KINDS) == len(kinds())
-    for method in KINDS.values():
-        assert hasattr(getattr(plugins, method)(), "owners")
+    for name, kind in KINDS.items():
+        assert (plugins.registry(name).kind, plugins.registry(name).names) == (
+            name,
+            getattr(plugins, kind.plural)().names,
+        )
 
 
 def test_json_of_one_kind(several: Path) -> None:

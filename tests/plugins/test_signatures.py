@@ -13,7 +13,7 @@ import pytest
 from support import ok, ttm
 from ttmarkers import __version__
 from ttmarkers.plugins.hooks_page import page
-from ttmarkers.plugins.loading import kinds
+from ttmarkers.plugins.kinds import KINDS
 from ttmarkers.plugins.signatures import breaks, signatures
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "hooks.md"
@@ -55,7 +55,7 @@ def test_command() -> None:
 
 def test_every_hook_is_called() -> None:
     """What is specified is what the loader calls, and each yields what its specification says."""
-    assert {name: f"Iterable[{kind.__name__}]" for name, kind in kinds().items()} == {
+    assert {kind.hook: f"Iterable[{kind.yields.__name__}]" for kind in KINDS.values()} == {
         name: facts["yields"].replace("click.", "") for name, facts in signatures()["hooks"].items()
     }
 

@@ -52,7 +52,7 @@ def complete(line: str, shell: str = "zsh", site: Path | None = None, **variable
         ("ttm annotate x --markers lang,so", ["lang,source"]),
         ("ttm tagger train x --extractor dis", ["distilled"]),
         ("ttm markers show length_b", ["length_bucket"]),
-        ("ttm templates show pa", ["paper"]),
+        ("ttm templates show pa", ["paper", "pa"]),
         ("ttm profiles show alpaca-", ["alpaca-translated"]),
         ("ttm guides show f", ["fa", "fr"]),
         ("ttm generate m -m la", ["lang="]),

@@ -112,10 +112,10 @@ def test_long_texts(name: str, sign: str) -> None:
     template = SHIPPED[name]
     block = template.render(STOLEN).removesuffix(template.closing)
     for text in (sign * 20_000, f"{block}{sign * 20_000}", f"{block} {sign}" * 500, f"<lang>{sign * 20_000}French"):
-        started = time.perf_counter()
+        started = time.process_time()
         template.guard.clean(text)
         template.guard.clean(f"{text}é")
-        assert time.perf_counter() - started < 5
+        assert time.process_time() - started < 5
 
 
 @templates
