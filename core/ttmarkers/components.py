@@ -143,7 +143,8 @@ class ExtractorComponent(Component):
 
     Attributes:
         markers: the marker types that it can find; none for a guided one that can find any.
-        reads: what it looks at.
+        reads: what it looks at. One that reads the completion alone is asked again where an answer is cut, and counts for
+            hard limits; one that reads markers alone says which markers cannot stand beside each other.
         needs: markers that must be found before it runs.
         default: asked without being named in the config, after the data set's own word.
         fits: whether it must see the markers of the whole data set before it can find any
@@ -182,7 +183,8 @@ class PolicyComponent(Component):
     """A way to choose and enforce markers while decoding (`ttmarkers.protocols.Policy`).
 
     Attributes:
-        asks: how a task asks under it: ``none``, ``inferred``, or with markers, ``fixed``.
+        asks: how a task asks under it: ``none`` and ``inferred`` without markers, ``fixed`` with those of each case. A
+            policy that holds to markers which it is given is ``fixed``; one that chooses them itself is ``inferred``.
     """
 
     asks: Literal["none", "inferred", "fixed"] = "inferred"
