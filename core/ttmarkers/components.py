@@ -143,8 +143,8 @@ class ExtractorComponent(Component):
 
     Attributes:
         markers: the marker types that it can find; none for a guided one that can find any.
-        reads: what it looks at. One that reads the completion alone is asked again where an answer is cut, and counts for
-            hard limits; one that reads markers alone says which markers cannot stand beside each other.
+        reads: what it looks at. One that reads the completion is asked again where an answer is cut; one that reads it
+            alone counts for hard limits; one that reads markers alone says which cannot stand beside each other.
         needs: markers that must be found before it runs.
         default: asked without being named in the config, after the data set's own word.
         fits: whether it must see the markers of the whole data set before it can find any
