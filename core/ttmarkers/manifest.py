@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ttmarkers.plugins.manager import Plugins
     from ttmarkers.provenance import Part
 
-RUN_FILE = "run.json"
 _WATCHED = (
     "torch",
     "transformers",

@@ -123,11 +123,28 @@ def lacks(parts: Iterable[Part], plugins: Plugins) -> list[Lack]:
     records: dict[str, list[Any]] = {}
     for record in plugins.records:
         records.setdefault(normal(record.distribution), []).append(record)
-    found = (_lack(tuple(each), records.get(name, ())) for name, each in sorted(by_source.items()))
+    found = (_lack(_unmet(each, plugins), records.get(name, ())) for name, each in sorted(by_source.items()))
     return [lack for lack in found if lack]
 
 
+def _unmet(parts: Sequence[Part], plugins: Plugins) -> tuple[Part, ...]:
+    """Return the parts that the same distribution in the same series does not offer today."""
+    return tuple(part for part in parts if not _offered(part, plugins))
+
+
+def _offered(part: Part, plugins: Plugins) -> bool:
+    if part.kind not in KINDS:
+        return False
+    for entry in plugins.registry(part.kind):
+        distribution, _, version = entry.distribution.rpartition(" ")
+        if (entry.component.name, normal(distribution)) == (part.name, normal(part.distribution)):
+            return _series(version) == _series(part.version)
+    return False
+
+
 def _lack(parts: tuple[Part, ...], records: Sequence[Any]) -> Lack | None:
+    if not parts:
+        return None
     part = parts[0]
     install = f"pip install {part.requirement}"
     if not records:
@@ -149,8 +166,15 @@ def _series(version: str) -> tuple[str, ...]:
 def hint(parts: Iterable[Part], plugins: Plugins, kind: str, name: str) -> str:
     """Return which distribution to install for a component that is missing; empty if no part is that component."""
     named = [part for part in parts if (part.kind, part.name) == (kind, name)]
+    if not named:
+        return ""
+    came = f"it came from {named[0].distribution} {named[0].version}"
     lack = next((each for each in lacks(named, plugins) if each.gone), None)
-    return f"it came from {named[0].distribution} {named[0].version}, which {lack.reason}: {lack.mend}" if lack else ""
+    if lack:
+        return f"{came}, which {lack.reason}: {lack.mend}"
+    source = normal(named[0].distribution)
+    here = [r.version for r in plugins.records if r.status == "ok" and normal(r.distribution) == source != OURS]
+    return f"{came}, and {here[0]} does not offer it: pip install {named[0].requirement}" if here else ""
 
 
 def merged(*several: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:

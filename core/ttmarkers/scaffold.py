@@ -42,16 +42,6 @@ LONGEST = 30  # what is written stays within its own line length
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _PROMISED = 3  # hooks that work without a warning today go in this many minor versions at the earliest
 
-_COMPONENTS = {
-    "extractor": "ExtractorComponent",
-    "guide": "GuideComponent",
-    "marker": "MarkerType",
-    "policy": "PolicyComponent",
-    "profile": "ProfileComponent",
-    "strategy": "StrategyComponent",
-    "task": "TaskComponent",
-    "template": "TemplateComponent",
-}
 _FILES: tuple[tuple[str, str, frozenset[str]], ...] = (
     # path, source, kinds that it is for; of two with one path the first
     ("pyproject.toml", "pyproject.toml", frozenset()),
@@ -181,7 +171,9 @@ def plugin_files(names: Names, kinds: Collection[str]) -> dict[str, str]:
         "marker": names.marker,
         "title": names.title,
         "kinds": [kind for kind in KINDS if kind in kinds],
-        "components": [name for kind, name in _COMPONENTS.items() if kind in kinds],
+        "components": sorted(
+            kind.component.__name__ for name, kind in plugin_kinds.KINDS.items() if name in kinds and kind.component
+        ),
         "policy": names.component("policy"),
         "requirement": requirement(),
         # a component that uses a marker uses the plugin's own if it has one

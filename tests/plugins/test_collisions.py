@@ -95,6 +95,17 @@ def test_name_of_a_built_in(site: Path, tmp_path: Path) -> None:
     assert "template 'paper' is offered twice, by ttmarkers " in done.err
     assert "and ttmarkers-anna 1.0" in done.err
     assert "Usage: ttm annotate [OPTIONS] INPUT..." in ttm_process("annotate", "--help", site=site).out
+    assert "hidden by ttm's own" in ttm_process("plugins", "list", "--kind", "command", site=site).out
+
+
+def test_a_name_that_disables_nothing(site: Path) -> None:
+    """A misspelt --no-plugin is told with the right name; distributions are named as pip compares them."""
+    distribution(site, "ttmarkers-happy", {"happy_plugin": OFFER}, points={"happy": "happy_plugin"})
+    done = ttm_process("--no-plugin", "hapy", "markers", "list", site=site)
+    assert done.code == 0
+    assert "--no-plugin hapy: no plugin has this name: did you mean 'happy'?" in done.err
+    listed = ttm_process("--no-plugin", "TTMarkers_happy", "plugins", "list", "--json", site=site)
+    assert (listed.err, listed.json()[1]["status"]) == ("", "disabled")
 
 
 PROOF = """

@@ -163,6 +163,7 @@ def test_extractor_at_row_10000(faulty: Path, tmp_path: Path) -> None:
     stopped = ttm_process(*words, *fault, site=faulty)
     assert (stopped.code, stopped.out) == (1, "")
     reason = f"{rows}, row 10000: extractor 'words' of ttmarkers-faulty 1.0 failed (KeyError: 'no such word')"
+    reason += ": mend it or the row, or set the row apart with --quarantine FILE"
     assert stopped.err.splitlines()[-1] == f"ttm: {reason}"
     assert "Traceback" not in stopped.err
 

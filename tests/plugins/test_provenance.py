@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support import SHORT, TRAIN, distribution, ok, sentence, ttm, write_rows
+from support import SHORT, TRAIN, distribution, ok, python_process, sentence, ttm, write_rows
 from ttmarkers.plugins.manager import Candidate, create_plugins
 from ttmarkers.provenance import Part, find_parts, hint, lacks, read_parts, to_json
 
@@ -292,3 +292,15 @@ def test_parts_are_sorted_and_unique() -> None:
     assert [read_parts(data) for data in ({}, [], None, {"parts": "x"}, {"parts": {"a": 1}})] == [[]] * 5
     assert lacks(parts, plugins) == []
     assert hint(parts, plugins, "template", "paper") == ""
+
+
+def test_a_later_version_that_lacks_it(site: Path) -> None:
+    """A distribution that is there and no longer offers a component is named with the version that did."""
+    distribution(site, "ttmarkers-mood", {"mood_plugin": "from ttmarkers.hookspecs import hookimpl\n"}, version="2.4")
+    code = """
+        from ttmarkers.plugins.manager import create_plugins
+        from ttmarkers.provenance import Part, hint
+        print(hint([Part("marker", "mood", "ttmarkers-mood", "2.3")], create_plugins(), "marker", "mood"))
+    """
+    said = python_process(code, site=site).out.strip()
+    assert said == "it came from ttmarkers-mood 2.3, and 2.4 does not offer it: pip install ttmarkers-mood==2.3"

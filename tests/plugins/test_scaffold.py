@@ -154,8 +154,9 @@ def test_types(begun: Path) -> None:
     assert "Success: no issues found" in out
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", BEGUN)
+@pytest.mark.parametrize(
+    "name", [name if name == "whole" else pytest.param(name, marks=pytest.mark.slow) for name in BEGUN]
+)
 def test_installed_by_pip(name: str, tmp_path: Path) -> None:
     """As a user does it: begun by the command, installed by pip, and all of its tests pass at once."""
     kinds = [word for kind in BEGUN[name] for word in ("--kind", kind)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import resource
+import statistics
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECONDS = 0.2
-TRIES = 40
+TRIES = 11
 SOURCE = """
 import click
 from ttmarkers.components import ExtractorComponent, MarkerType
@@ -60,9 +61,7 @@ def test_help_with_ten_plugins(ten: Path) -> None:
         done = ok(ttm_process("--help", site=ten))
         took.append(_computed() - before)
         assert done.out.count("tenth_") == 10
-        if took[-1] < SECONDS:
-            return
-    pytest.fail(f"ttm --help took {min(took):.3f} s of computing at least")
+    assert statistics.median(took) < SECONDS
 
 
 def test_nothing_heavy_is_imported(ten: Path) -> None:

@@ -54,12 +54,23 @@ def test_quarrels_are_told_when_used_and_not_when_listed(site: Path, tmp_path: P
 
 
 def test_change_of_nothing(site: Path) -> None:
-    """A change of a marker type that does not exist names its distribution when types are used."""
+    """A change of a marker type that does not exist stops nothing; the listing of types names its distribution."""
     _changes(site, "anna", "{'add': ('A',)}", marker="domian")
-    done = ttm_process("templates", "show", "paper", site=site)
-    assert done.code == 2
-    assert "ttmarkers-anna 1.0 changes the marker 'domian', which does not exist: did you mean 'domain'?" in done.err
-    assert "domian" in ok(ttm_process("markers", "list", site=site)).err
+    ok(ttm_process("templates", "show", "paper", site=site))
+    said = ok(ttm_process("markers", "list", site=site)).err
+    assert "ttmarkers-anna 1.0 changes the marker 'domian', which does not exist: did you mean 'domain'?" in said
+
+
+def test_a_quarrel_over_an_unused_type_stops_nothing(site: Path, tmp_path: Path) -> None:
+    """Two plugins contradict each other over a marker that nobody asks for: the others are found all the same."""
+    _changes(site, "anna", "{'rename': {'Legal': 'Law'}}")
+    _changes(site, "bert", "{'rename': {'Legal': 'Right'}}")
+    rows = write_rows(tmp_path / "rows.jsonl", [{"prompt": "Hi", "completion": "Hello there."}])
+    words = ["annotate", rows, "-o", tmp_path / "out.jsonl", "--markers"]
+    refused = ttm_process(*words, "domain", site=site)
+    assert (refused.code, "ttmarkers-anna 1.0" in refused.err, "ttmarkers-bert 1.0" in refused.err) == (2, True, True)
+    ok(ttm_process(*words, "length_paragraphs", site=site))
+    assert read_rows(tmp_path / "out.jsonl")[0]["markers"] == {"length_paragraphs": 1}
 
 
 def test_a_broken_change_fails_its_plugin(site: Path) -> None:

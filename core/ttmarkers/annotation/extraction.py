@@ -172,7 +172,8 @@ class Extraction:
         except (ConfigError, StoppedError):
             raise
         except Exception as error:
-            row.error = DataError(f"{row.example.origin}: extractor {step.component.known_as} failed ({told(error)})")
+            said = f"{row.example.origin}: extractor {step.component.known_as} failed ({told(error)})"
+            row.error = DataError(f"{said}: mend it or the row, or set the row apart with --quarantine FILE")
             row.error.__cause__ = error
 
     def _take(self, step: Step, row: Row, result: Mapping[str, Found] | DataError) -> None:

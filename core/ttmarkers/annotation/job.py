@@ -10,7 +10,7 @@ from ttmarkers.annotation.plan import brief, make_plan
 from ttmarkers.annotation.worker import AnnotationJob
 from ttmarkers.errors import PluginError
 from ttmarkers.provenance import find_parts
-from ttmarkers.taxonomies.sources import check_names, current_taxonomy
+from ttmarkers.taxonomies.sources import check_names, current_taxonomy, sound_taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ def annotation_plan(config: Config, plugins: Plugins) -> Plan:
     for key in ("use", "declared", "extractors"):
         check_names(getattr(markers, key) or (), plugins, markers, where=f"markers.{key}")
     taxonomy = current_taxonomy(plugins, markers, order=markers.use)
-    everything = current_taxonomy(plugins, markers)
+    everything = sound_taxonomy(plugins, markers)
     plan = make_plan(everything, markers.model_copy(update={"use": list(taxonomy.names)}), extractors)
     return brief(plan, plugins.guides().all().values(), [Path(name) for name in markers.guides])
 

@@ -15,8 +15,9 @@ import click
 
 from ttmarkers import __version__
 from ttmarkers.cli import completing
-from ttmarkers.errors import TtmError, UnknownNameError, unknown_name
+from ttmarkers.errors import TtmError, UnknownNameError, did_you_mean, unknown_name
 from ttmarkers.plugins.manager import Plugins, create_plugins
+from ttmarkers.plugins.requirements import normal
 from ttmarkers.plugins.standard_output import StandardOutput
 
 if TYPE_CHECKING:
@@ -83,6 +84,10 @@ class Context:
                     f"--timing, leave it out with --no-plugin {record.name}",
                     err=True,
                 )
+        for name in self.disabled:
+            known = [word for record in loaded.records for word in (record.name, record.distribution)]
+            if normal(name) not in map(normal, known):
+                click.echo(f"--no-plugin {name}: no plugin has this name: {did_you_mean(name, known)}", err=True)
         return loaded
 
     def config(self, overrides: Sequence[str] = ()) -> Config:

@@ -168,7 +168,7 @@ def _answers(
     if sources.model is None:
         cases = chosen(task, cases, "stored")[:limit]
         if samples(task):
-            cases, answers = _stored(context, cases, samples(task), sources)
+            cases, answers = _stored(context, config, cases, samples(task), sources)
         else:
             answers = [[] for _ in cases]
         return "stored", cases, answers, setting(cases, None)
@@ -190,7 +190,7 @@ def _stand_in(name: str) -> Generation:
 
 
 def _stored(
-    context: Context, cases: list[Any], many: int, sources: Sources
+    context: Context, config: Config, cases: list[Any], many: int, sources: Sources
 ) -> tuple[list[Any], list[list[Generation]]]:
     """Return the cases that stored answers belong to, and these."""
     from ttmarkers.blocks.source import read_source
@@ -199,7 +199,7 @@ def _stored(
     from ttmarkers.evaluation.matching import Matcher
     from ttmarkers.taxonomies.sources import current_taxonomy
 
-    counted, taxonomy = _counted(sources), current_taxonomy(context.plugins)
+    counted, taxonomy = _counted(sources), current_taxonomy(context.plugins, config.markers)
     template = counted.template() if counted and counted.marked else None
     others = [Template(e.component.name, read_source(e.component), taxonomy) for e in context.plugins.templates()]
     wording = counted.wording if counted else None

@@ -104,6 +104,8 @@ def _row(record: PluginRecord, plugins: Plugins, kinds: Sequence[str]) -> dict[s
 
 def _lines(row: Mapping[str, Any], plugins: Plugins) -> Iterator[tuple[str, ...]]:
     """Yield a line for each component of a plugin; one alone for a plugin that could not be used."""
+    from ttmarkers.cli import COMMANDS
+
     plugin = (row["name"], row["distribution"], row["version"])
     if row["status"] != "ok":
         yield ("-", "-", *plugin, row["status"])
@@ -111,7 +113,9 @@ def _lines(row: Mapping[str, Any], plugins: Plugins) -> Iterator[tuple[str, ...]
         for name in row["components"].get(KINDS[kind].plural, ()):
             # several changes may have one name
             twice = kind != CHANGE and len(plugins.registry(kind).owners(name)) > 1
-            yield (word, name, *plugin, "offered twice" if twice else row["status"])
+            hidden = kind == "command" and name in COMMANDS
+            status = "hidden by ttm's own" if hidden else "offered twice" if twice else row["status"]
+            yield (word, name, *plugin, status)
 
 
 def _times(row: Mapping[str, Any]) -> tuple[str, ...]:

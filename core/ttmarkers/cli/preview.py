@@ -82,9 +82,9 @@ def _pairs(context: Context, config: Any, marked: tuple[str, ...], number: int, 
     from ttmarkers.blocks.source import template_component
     from ttmarkers.blocks.template import load_template
     from ttmarkers.marked import Counts, read_marked
-    from ttmarkers.taxonomies.sources import current_taxonomy
+    from ttmarkers.taxonomies.sources import current_taxonomy, sound_taxonomy
 
-    everything = current_taxonomy(context.plugins, config.markers)
+    everything = sound_taxonomy(context.plugins, config.markers)
     taxonomy = current_taxonomy(context.plugins, config.markers, order=config.markers.use)
     template = load_template(template_component(config.template, context.plugins), taxonomy)
     shares = {}

@@ -1,3 +1,3 @@
-"""Plugins found, loaded, watched, and begun; their components by name."""
+"""Plugins found, loaded and watched; their components by name."""
 
 from __future__ import annotations

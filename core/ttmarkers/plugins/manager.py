@@ -14,6 +14,7 @@ from ttmarkers.plugins.discovery import Candidate, disabled_by_environment, disc
 from ttmarkers.plugins.kinds import CHANGE, KINDS
 from ttmarkers.plugins.loading import Hooks, Loading, PluginRecord, key_of, record_of
 from ttmarkers.plugins.registry import Entry, Registry
+from ttmarkers.plugins.requirements import normal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -149,17 +150,17 @@ def create_plugins(
     """
     plugins = Plugins()
     plugins.load(Candidate("builtin", BUILTIN, "ttmarkers", __version__))
-    off = set(disabled) | disabled_by_environment()
+    off = {normal(name) for name in {*disabled, *disabled_by_environment()}}
     wanted = []
     for candidate in discover() if candidates is None else candidates:
-        if not third_party or candidate.name in off or candidate.distribution in off:
+        if not third_party or off & {normal(candidate.name), normal(candidate.distribution)}:
             plugins.skip(candidate)
         else:
             wanted.append(candidate)
     if wanted:
         from ttmarkers.plugins.guard import Guard
 
-        guard = Guard((hookspecs.PROJECT, BUILTIN))
+        guard = Guard((hookspecs.PROJECT, BUILTIN, "click", "pluggy"))
         with guard.loading():
             for candidate in wanted:
                 plugins.load(candidate, guard)

@@ -51,8 +51,3 @@ def vocabulary() -> dict[str, Words]:
     return {
         language: Words(language=language, **{"capital": False, **section}) for language, section in sections.items()
     }
-
-
-def languages_by_code() -> dict[str, str]:
-    """Return the English name of each language by its ISO code."""
-    return {words.iso: language for language, words in vocabulary().items()}

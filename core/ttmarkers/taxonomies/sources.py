@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ttmarkers.config import MarkersConfig, MarkerTypeConfig
     from ttmarkers.plugins.manager import Plugins
+    from ttmarkers.plugins.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -45,25 +46,49 @@ def current_taxonomy(
         order: the types to use, in this order; all by default.
 
     Raises:
-        PluginError: if two plugins contradict each other.
+        PluginError: if two plugins contradict each other over a type that is used.
         ConfigError: if a change does not fit its marker type.
     """
     profile = markers.taxonomy if markers else "paper"
-    return make_taxonomy(current_types(plugins, markers), profile=profile, order=order)
+    return make_taxonomy(current_types(plugins, markers, order), profile=profile, order=order)
 
 
-def current_types(plugins: Plugins, markers: MarkersConfig | None = None) -> dict[str, MarkerType]:
-    """Return all marker types by name, as `current_taxonomy` has them; raises as that does."""
+def sound_taxonomy(plugins: Plugins, markers: MarkersConfig | None = None) -> Taxonomy:
+    """Return the taxonomy without the types over which plugins contradict each other; raises as `current_taxonomy`.
+
+    It is for what stands beside the types that are used: a quarrel over a marker that nobody asks for stops nothing.
+    """
+    listed, _ = list_types(plugins, markers)
+    names = [each.kind.name for each in listed]
+    sound = [each.kind.name for each in listed if not each.fault and names.count(each.kind.name) == 1]
+    return current_taxonomy(plugins, markers, order=sound)
+
+
+def current_types(
+    plugins: Plugins, markers: MarkersConfig | None = None, names: Iterable[str] | None = None
+) -> dict[str, MarkerType]:
+    """Return marker types by name, as `current_taxonomy` has them, all or those named; raises as that does.
+
+    A plugin's change of a marker whose own plugin is not there changes nothing; ``ttm markers list`` says so.
+    """
     registry = plugins.marker_types()
-    types = {name: (entry.component, entry.distribution) for name in registry.names if (entry := registry.entry(name))}
-    types |= {kind.name: (kind, f"{KEY}.{kind.name} of {CONFIG}") for kind in _new_types(types, markers)}
+    mine = _new_types(dict.fromkeys(registry.names), markers)
+    new = {kind.name: (kind, f"{KEY}.{kind.name} of {CONFIG}") for kind in mine}
+    wanted = [*registry.names, *new] if names is None else [name for name in names if name in registry or name in new]
+    types = {name: new.get(name) or _entry(registry, name) for name in wanted}
     found = {name: kind for name, (kind, _) in types.items()}
     for name, changes in current_changes(plugins, markers).items():
-        if name not in types:
-            raise PluginError(_stray(name, changes, types))
-        kind, owner = types[name]
-        found[name] = change_type(kind, changes, owner)
+        if name in types:
+            kind, owner = types[name]
+            found[name] = change_type(kind, changes, owner)
+        elif name not in registry and name not in new and any(each.source.endswith(CONFIG) for each in changes):
+            raise PluginError(_stray(name, changes, [*registry.names, *new]))
     return found
+
+
+def _entry(registry: Registry[MarkerType], name: str) -> tuple[MarkerType, str]:
+    entry = registry.entry(name)
+    return entry.component, entry.distribution
 
 
 def list_types(plugins: Plugins, markers: MarkersConfig | None = None) -> tuple[list[Listed], list[str]]:
