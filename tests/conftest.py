@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -39,6 +41,9 @@ os.environ.update(
 )
 os.environ.pop("TTM_DISABLED_PLUGINS", None)
 
+# a shell that runs the tests in the background has it ignored, by every process that they start too
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 settings.register_profile(
     "default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
@@ -62,6 +67,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_unconfigure() -> None:
     """Remove the libraries' cache folder of this run."""
     shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_made_up_modules() -> None:
+    """Forget the plugins that the tests of another file made up: they may have the same name."""
+    made_up = [name for name in sys.modules if name.startswith("ttmarkers_")]
+    for name in made_up:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(tempfile.gettempdir()):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")
